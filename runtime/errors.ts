@@ -1,0 +1,83 @@
+/**
+ * The errors that a caller can act on, and nothing else.
+ *
+ * {@linkcode HttpError} is an answer with a status; {@linkcode AlcedoError} is a condition
+ * with a literal `code`. Branch on `status` and `code`, not on the class: classes do not
+ * survive the edge of a thread. How an error becomes a page is in `http/error_pages.ts`.
+ */
+
+/** Options of {@linkcode HttpError}. */
+export interface HttpErrorOptions extends ErrorOptions {
+  /** Header fields for the answer, such as `allow` for a 405 or `retry-after` for a 503. */
+  headers?: Record<string, string>;
+}
+
+/**
+ * An answer that is an error. Thrown from anywhere in a handler it ends in the
+ * application's handler for that status, else in a plain default page that shows the
+ * status and nothing of the message.
+ *
+ * A status below 500 is an answer like any other and is not reported; 500 and above is
+ * reported once, with its stack and its cause, on the server's side.
+ *
+ * @example
+ * ```ts
+ * throw new HttpError(404, "no such book", { cause });
+ * ```
+ */
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+  /** The HTTP status, 400 to 599 (RFC 9110, section 15). */
+  readonly status: number;
+  /** Header fields that the answer carries. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** @throws {RangeError} if `status` is not a whole number from 400 to 599. */
+  constructor(status: number, message = "", options: HttpErrorOptions = {}) {
+    super(message, options);
+    if (!Number.isInteger(status) || status < 400 || status > 599) {
+      throw new RangeError(`Cannot create HttpError: status ${status} is not from 400 to 599`);
+    }
+    this.status = status;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** Every `code` of an {@linkcode AlcedoError}, with its meaning. */
+export type ErrorCode =
+  /** The file is not a log of a format that is known, or is damaged. Nothing was changed. */
+  | "log_unreadable"
+  /** Another process writes this log. */
+  | "log_locked"
+  /** The disk (or a quota) is full; what was to be appended is not in the log. */
+  | "log_full"
+  /** The log cannot be written any more; whether the last append survives is unknown. */
+  | "log_failed"
+  /** An event in the log could not be decoded or applied. */
+  | "bad_event"
+  /** `saveEvent` was called when its write was over: answered, failed or timed out. */
+  | "write_ended"
+  /** The engine is closed. */
+  | "engine_closed"
+  /** What the application's module exports, or one of its functions returns, is unusable. */
+  | "bad_application";
+
+/** A condition that a caller can tell apart by its `code`. */
+export class AlcedoError extends Error {
+  override readonly name = "AlcedoError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * Guards our own reasoning, never a caller's input.
+ *
+ * @throws {Error} if `condition` does not hold: a defect of this library.
+ */
+export function assert(condition: boolean, expectation: string): asserts condition {
+  if (!condition) throw new Error(`Alcedo is broken here, please report it: ${expectation}`);
+}

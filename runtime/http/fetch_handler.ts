@@ -1,0 +1,67 @@
+/**
+ * What passes between a listening server and the code that answers its requests.
+ *
+ * An adapter (`adapters/deno.ts`, `bun.ts`, `node.ts`) turns a {@linkcode FetchHandler}
+ * into a {@linkcode Server}; the engine's `fetch` is one such handler. Nothing here
+ * knows of applications, models or logs.
+ */
+
+/** What a server knows of an exchange beyond the `Request` itself. */
+export interface RequestInfo {
+  /** The peer, as `host:port` (`[host]:port` for IPv6), or `undefined` if unknown. */
+  readonly remoteAddress: string | undefined;
+  /**
+   * Aborts when the client has left before its answer was sent in full, and only then:
+   * never because an answer has been sent.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Whether `response` surely has a body that was complete when it was made (text, bytes,
+   * nothing), told without touching `response.body`, which costs the platform its fast
+   * path. `false` where the platform cannot tell.
+   */
+  hasStaticBody?(response: Response): boolean;
+}
+
+/**
+ * Answers a request. `request.url` is absolute and normalised as the WHATWG URL standard
+ * says. It should not throw: an adapter reports what it throws and answers 500.
+ */
+export type FetchHandler = (
+  request: Request,
+  info: RequestInfo,
+) => Response | Promise<Response>;
+
+/** Options of an adapter's `serve`. */
+export interface ListenOptions {
+  /**
+   * The address to listen on; an empty string is every address, IPv6 and IPv4.
+   * @default {""}
+   */
+  hostname?: string;
+  /**
+   * The TCP port; 0 lets the system choose a free one.
+   * @default {9000}
+   */
+  port?: number;
+  /**
+   * Called once for each error that no answer could carry: one that the handler threw, or
+   * one that ended a response's body half-way.
+   * @default prints the error with its stack to standard error
+   */
+  report?: (error: unknown) => void;
+}
+
+/** A listening server. */
+export interface Server {
+  /** Where it listens, with the real port. */
+  readonly addr: { readonly hostname: string; readonly port: number };
+  /**
+   * Stops accepting at once, closes idle connections, lets exchanges in flight finish, and
+   * resolves when the last connection is closed. After `graceMs` milliseconds what is
+   * left is cut off. Calling it again returns the same promise, and may shorten the grace.
+   *
+   * @default graceMs 10_000
+   */
+  stop(options?: { graceMs?: number }): Promise<void>;
+}

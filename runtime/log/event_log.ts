@@ -1,0 +1,71 @@
+/**
+ * The log port: what the engine asks of a log, and what each method promises in a crash.
+ *
+ * A log is a sequence of commits; a commit is the events of one write, encoded. Drivers
+ * are in this folder (`memory_log.ts`, `plain_log.ts`, the latter over the `disk.ts` port).
+ * One engine uses a log at a time, and awaits each `append` before the next.
+ */
+
+/** The encoded events of one write. All of them survive, or none, where the format can tell. */
+export interface Commit {
+  readonly events: readonly Uint8Array[];
+}
+
+/**
+ * A stretch of durable events, in order, in one buffer.
+ *
+ * The buffer is reused: it is valid until the next batch is asked for. The bytes between
+ * the events belong to whoever reads the batch and may be overwritten.
+ */
+export interface EventBatch {
+  readonly bytes: Uint8Array;
+  /** Event `i` is `bytes` from `bounds[2 * i]` to `bounds[2 * i + 1]`. */
+  readonly bounds: Uint32Array;
+  /** How many events there are. */
+  readonly count: number;
+  /** Where `bytes[0]` stands in the log, in bytes; for messages and progress. */
+  readonly offset: number;
+}
+
+/** A log of events. */
+export interface EventLog {
+  /** Names the log in messages: the path of a file. */
+  readonly name: string;
+  /** What a sequence counts. Sequences begin at 1; 0 is before the first. */
+  readonly counts: "commits" | "events";
+  /** The first part of every position of this log: random, opaque. */
+  readonly history: string;
+  /** The sequence of the newest durable commit (or event, see `counts`); 0 if empty. */
+  readonly durable: number;
+  /** The bytes of the log that are durable. */
+  readonly durableBytes: number;
+  /** How many bytes the events of a commit may have together. */
+  readonly commitBytesMax: number;
+
+  /**
+   * Reads the durable events up to and including sequence `until`, from the first on, in
+   * batches of about 1 MiB. It may run beside appends.
+   *
+   * @throws {AlcedoError} `log_unreadable` if the log's bytes are not what was written.
+   */
+  read(until: number): AsyncIterable<EventBatch>;
+
+  /**
+   * Appends commits. When it resolves, all of them are durable: no crash undoes them. If
+   * the process dies before, any number of them, from the first on, may survive.
+   *
+   * @throws {AlcedoError} `log_full` if there was no room: none of these commits is in the
+   * log or ever will be, and a later append may succeed. `log_failed`, and any other error:
+   * what survives is unknown until the log is opened again, and nothing can be appended.
+   */
+  append(commits: readonly Commit[]): Promise<void>;
+
+  /**
+   * After `log_full`: whether `bytes` more would fit now, as far as can be told without
+   * touching the log. A log that has not got this is simply tried.
+   */
+  hasRoom?(bytes: number): Promise<boolean>;
+
+  /** Lets go of the log. What is durable stays durable. Calling it again does nothing. */
+  close(): Promise<void>;
+}

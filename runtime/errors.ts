@@ -6,6 +6,8 @@
  * survive the edge of a thread. How an error becomes a page is in `http/error_pages.ts`.
  */
 
+import { RETRY_AFTER_S } from "./limits.ts";
+
 /** Options of {@linkcode HttpError}. */
 export interface HttpErrorOptions extends ErrorOptions {
   /** Header fields for the answer, such as `allow` for a 405 or `retry-after` for a 503. */
@@ -41,6 +43,26 @@ export class HttpError extends Error {
     this.status = status;
     this.headers = options.headers ?? {};
   }
+}
+
+/** The runtime's own answers: nothing in the application is at fault. */
+const refusals = new WeakSet<HttpError>();
+
+/** An error that the runtime itself answers with: an answer, not a fault to be reported. */
+export function refusal(status: number, message: string, options?: HttpErrorOptions): HttpError {
+  const error = new HttpError(status, message, options);
+  refusals.add(error);
+  return error;
+}
+
+/** A 503 that is worth a second try. */
+export function unavailable(message: string, cause?: unknown): HttpError {
+  return refusal(503, message, { cause, headers: { "retry-after": String(RETRY_AFTER_S) } });
+}
+
+/** Whether an error that ends a handler says that something is wrong on the server's side. */
+export function isFault(error: unknown): boolean {
+  return !(error instanceof HttpError) || error.status >= 500 && !refusals.has(error);
 }
 
 /** Every `code` of an {@linkcode AlcedoError}, with its meaning. */

@@ -8,44 +8,44 @@
  * Bytes of a write's body, which is held in memory while the write waits its turn. Large
  * enough for forms, JSON and small images; what is larger should be streamed to a file.
  */
-export const BODY_BYTES_MAX = 4 * 1024 * 1024;
+export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 
 /**
  * Writes that may wait for the writer. At 10,000 writes a second a full queue is a fifth
  * of a second: more would only turn overload into latency.
  */
-export const WRITE_QUEUE_MAX = 2048;
+export const WRITE_QUEUE_MAX: number = 2048;
 
 /** Milliseconds a handler may take: what proxies and browsers commonly wait for. */
-export const REQUEST_TIMEOUT_MS = 60_000;
+export const REQUEST_TIMEOUT_MS: number = 60_000;
 
 /**
  * Bytes of commits that may wait for the disk before the writer pauses. It bounds memory
  * when the disk stalls; at 100 MB/s it is two thirds of a second of disk time.
  */
-export const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+export const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Bytes of the events of one commit: FORMAT's `commitBytesMax`. */
-export const COMMIT_BYTES_MAX = 16 * 1024 * 1024;
+export const COMMIT_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /**
  * Bytes of one flush of a file log: what is written between two syncs, unless one commit
  * alone is larger. It bounds what a failed sync leaves in doubt, and so what the next
  * start must write again.
  */
-export const FLUSH_BYTES_MAX = 8 * 1024 * 1024;
+export const FLUSH_BYTES_MAX: number = 8 * 1024 * 1024;
 
 /** Bytes read at a time in a replay: past this, larger reads are no faster. */
-export const READ_BYTES = 1024 * 1024;
+export const READ_BYTES: number = 1024 * 1024;
 
 /** Reads that may wait while an in-place model is rebuilt: as many as writes. */
-export const HELD_READS_MAX = WRITE_QUEUE_MAX;
+export const HELD_READS_MAX: number = WRITE_QUEUE_MAX;
 
 /** Milliseconds a read may wait while an in-place model is rebuilt. */
-export const HELD_READ_MS = 10_000;
+export const HELD_READ_MS: number = 10_000;
 
 /** Seconds in `Retry-After`, and between two looks whether a full disk has room again. */
-export const RETRY_AFTER_S = 1;
+export const RETRY_AFTER_S: number = 1;
 
 /** Milliseconds that exchanges in flight get when a server stops. */
-export const STOP_GRACE_MS = 10_000;
+export const STOP_GRACE_MS: number = 10_000;

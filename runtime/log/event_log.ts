@@ -6,16 +6,26 @@
  * One engine uses a log at a time, and awaits each `append` before the next.
  */
 
+import { uvarintLength } from "./uvarint.ts";
+
 /** The encoded events of one write. All of them survive, or none, where the format can tell. */
 export interface Commit {
   readonly events: readonly Uint8Array[];
+  /** The bytes of all events together, with room for the size that a log puts before each. */
+  readonly bytes: number;
+}
+
+/** What an event adds to {@linkcode Commit.bytes}: itself and the size before it. */
+export function sizeInCommit(event: Uint8Array): number {
+  return event.length + uvarintLength(event.length);
 }
 
 /**
- * A stretch of durable events, in order, in one buffer.
+ * A stretch of durable events, in order, in one buffer; at least one.
  *
- * The buffer is reused: it is valid until the next batch is asked for. The bytes between
- * the events belong to whoever reads the batch and may be overwritten.
+ * The buffer is reused: it is valid until the next batch is asked for. There is at least
+ * one byte before each event and after the last, and these bytes belong to whoever reads
+ * the batch: they may be overwritten.
  */
 export interface EventBatch {
   readonly bytes: Uint8Array;
@@ -39,9 +49,6 @@ export interface EventLog {
   readonly durable: number;
   /** The bytes of the log that are durable. */
   readonly durableBytes: number;
-  /** How many bytes the events of a commit may have together. */
-  readonly commitBytesMax: number;
-
   /**
    * Reads the durable events up to and including sequence `until`, from the first on, in
    * batches of about 1 MiB. It may run beside appends.
@@ -51,7 +58,8 @@ export interface EventLog {
   read(until: number): AsyncIterable<EventBatch>;
 
   /**
-   * Appends commits. When it resolves, all of them are durable: no crash undoes them. If
+   * Appends commits: at least one, and no more than `FLUSH_BYTES_MAX` bytes of them unless
+   * it is one alone. When it resolves, all of them are durable: no crash undoes them. If
    * the process dies before, any number of them, from the first on, may survive.
    *
    * @throws {AlcedoError} `log_full` if there was no room: none of these commits is in the

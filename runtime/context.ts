@@ -1,0 +1,77 @@
+/**
+ * What a handler gets beside the request and the model. Most handlers use a part of it, so
+ * everything is made when it is asked for.
+ */
+
+import type { ReadContext, SaveEvent, WriteContext } from "./app.ts";
+import type { RequestInfo } from "./http/fetch_handler.ts";
+import type { OtherMethod, WriteMethod } from "./http/methods.ts";
+
+/** The context of a request that cannot change the model. */
+export class Reading implements ReadContext {
+  readonly method: OtherMethod;
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+  readonly #info: RequestInfo;
+
+  constructor(
+    method: OtherMethod,
+    info: RequestInfo,
+    waitUntil: (promise: Promise<unknown>) => void,
+  ) {
+    this.method = method;
+    this.#info = info;
+    this.waitUntil = waitUntil;
+  }
+
+  get signal(): AbortSignal {
+    return this.#info.signal;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#info.remoteAddress;
+  }
+}
+
+/** The context of a write. */
+export class Writing<Event> implements WriteContext<Event> {
+  readonly method: WriteMethod;
+  readonly saveEvent: SaveEvent<Event>;
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+  readonly #info: RequestInfo;
+  #controller: AbortController | undefined;
+  #interrupted: { reason: unknown } | undefined;
+
+  constructor(
+    method: WriteMethod,
+    info: RequestInfo,
+    saveEvent: SaveEvent<Event>,
+    waitUntil: (promise: Promise<unknown>) => void,
+  ) {
+    this.method = method;
+    this.#info = info;
+    this.saveEvent = saveEvent;
+    this.waitUntil = waitUntil;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = this.#controller = new AbortController();
+      const client = this.#info.signal;
+      const follow = () => controller.abort(client.reason);
+      if (client.aborted) follow();
+      else client.addEventListener("abort", follow, { once: true });
+      if (this.#interrupted !== undefined) controller.abort(this.#interrupted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#info.remoteAddress;
+  }
+
+  /** The write's time is up, or what it saw is lost. */
+  interrupt(reason: unknown): void {
+    this.#interrupted = { reason };
+    this.#controller?.abort(reason);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The gate: all that must hold before a change goes in, in one command (`npm test`). Each step
+ * says how long it took; a step that fails says what is wrong; the last line is the count of
+ * the tests over all three runtimes, where a failed step counts as one failed test.
+ *
+ * For work on a part of it: `node tests/gate/main.ts --help`.
+ */
+
+import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { parseArgs } from "#std/cli/parse_args";
+import { installed, runCommand } from "./command.ts";
+import { importComplaints, mapComplaints } from "./imports.ts";
+import { count, judge } from "./junit.ts";
+import { PINNED_NAMES, publicNameComplaints, publicNames } from "./public_names.ts";
+import { listFiles, readSources, ROOT } from "./source_files.ts";
+import { type FinishedSuite, runSuite, type Runtime, RUNTIMES } from "./suite.ts";
+import { tidyComplaints } from "./tidy.ts";
+import { packageComplaints, webOnlyComplaints } from "./web_only.ts";
+
+const HELP = `node tests/gate/main.ts [options]
+
+  --only RUNTIME   the suite alone, on node, bun or deno
+  --filter TEXT    the suite alone, test files whose path contains TEXT
+  --pin            accept the number of tests and the public names as they are now
+`;
+
+/** How many tests there are: a test that silently does not run is a failure. */
+const EXPECTED_TESTS = join(ROOT, "tests/gate/expected_tests.json");
+
+let failedSteps = 0;
+const suites: FinishedSuite[] = [];
+
+/** Runs a step that returns what is wrong, and prints how it went. */
+async function step(name: string, run: () => Promise<string[]> | string[]): Promise<void> {
+  const start = performance.now();
+  const complaints = await Promise.try(run).catch((error: unknown) => [inspect(error)]);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${complaints.length === 0 ? "ok    " : "FAILED"} ${seconds.padStart(6)} s  ${name}`);
+  if (complaints.length > 0) {
+    failedSteps++;
+    console.log(complaints.join("\n").replaceAll(/^/gm, "    "));
+  }
+}
+
+/** Runs a program whose output is worth reading only when it fails. */
+async function complaintsOf(...command: [program: string, ...args: string[]]): Promise<string[]> {
+  const { ok, output } = await runCommand(command);
+  return ok ? [] : [output];
+}
+
+function compile(config: string): Promise<string[]> {
+  return complaintsOf(installed("tsc"), "--project", `tests/gate/${config}`);
+}
+
+async function checkSources(): Promise<void> {
+  const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+  const files = readSources(listFiles());
+  const web = files.filter((file) => file.path.startsWith("runtime/"));
+
+  await step("format", () => complaintsOf(installed("deno"), "fmt", "--check"));
+  await step("lint", () => complaintsOf(installed("deno"), "lint"));
+  await step("types", () => compile("tsconfig.json"));
+  await step("types of the library", () => compile("library.tsconfig.json"));
+  await step("web only, types", () => compile("web_only.tsconfig.json"));
+  await step("web only, text", () => [...webOnlyComplaints(web), ...packageComplaints()]);
+  await step("tidy", () => [
+    ...tidyComplaints(files),
+    ...importComplaints(files),
+    ...mapComplaints(read("package.json"), read("package-lock.json"), read("deno.json")),
+  ]);
+  await step("public names", publicNameComplaints);
+}
+
+/**
+ * Fetches what Deno will need, before it is needed: tests start Deno with the project as a user
+ * would, and look at all that it prints.
+ */
+function fetchForDeno(files: readonly string[]): Promise<string[]> {
+  return complaintsOf(installed("deno"), "cache", "--no-check", ...files);
+}
+
+async function runSuites(runtimes: readonly Runtime[], filter: string): Promise<void> {
+  const files = globSync("tests/**/*.test.ts", { cwd: ROOT })
+    .filter((path) => path.includes(filter)).sort().map((path) => join(ROOT, path));
+  if (runtimes.includes("deno")) {
+    await step("what deno needs", () => fetchForDeno([join(ROOT, "mod.ts"), ...files]));
+  }
+  for (const runtime of runtimes) {
+    await step(`suite on ${runtime}`, async () => {
+      const suite = await runSuite(runtime, files);
+      suites.push(suite);
+      return suite.ok ? [] : [suite.output];
+    });
+  }
+}
+
+function expectedTests(): number {
+  return existsSync(EXPECTED_TESTS) ? JSON.parse(readFileSync(EXPECTED_TESTS, "utf8")).tests : 0;
+}
+
+async function pin(): Promise<void> {
+  const tests = suites[0]?.cases.length ?? 0;
+  writeFileSync(EXPECTED_TESTS, JSON.stringify({ tests }) + "\n");
+  writeFileSync(PINNED_NAMES, await publicNames());
+}
+
+async function main(): Promise<void> {
+  const args = parseArgs(process.argv.slice(2), {
+    boolean: ["help", "pin"],
+    string: ["only", "filter"],
+    unknown: (argument) => {
+      console.error(`Cannot run the gate: "${argument}" is no option\n\n${HELP}`);
+      process.exit(2);
+    },
+  });
+  if (args.help) return console.log(HELP);
+  const { only, filter } = args;
+  const isPart = only !== undefined || filter !== undefined;
+  const runtimes = RUNTIMES.filter((runtime) => only === undefined || runtime === only);
+  if (!isPart && !args.pin) await checkSources();
+  await runSuites(runtimes, String(filter ?? ""));
+  const skipsFail = Boolean(process.env.ALCEDO_REQUIRE);
+  const complaints = judge(suites, {
+    skipsFail,
+    ...(isPart || args.pin ? {} : { expectedTests: expectedTests() }),
+  });
+  if (args.pin && complaints.length === 0) await pin();
+  await step("the suites agree", () => complaints);
+
+  const failed = count(suites, "failed") + failedSteps;
+  console.log(
+    `${count(suites, "passed")} passed, ${failed} failed, ${count(suites, "skipped")} skipped`,
+  );
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+await main();

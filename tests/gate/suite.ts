@@ -1,0 +1,75 @@
+/**
+ * Runs the one suite, `tests/**\/*.test.ts`, on one of the three runtimes. How to start each
+ * test runner is written here and nowhere else.
+ */
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { installed, runCommand } from "./command.ts";
+import { parseReport, type SuiteRun } from "./junit.ts";
+
+export type Runtime = "node" | "bun" | "deno";
+
+export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"];
+
+type Runner = (files: readonly string[], report: string) => string[];
+
+const RUNNERS: Record<Runtime, Runner> = {
+  node: (files, report) => [
+    "--test",
+    "--test-reporter=junit",
+    `--test-reporter-destination=${report}`,
+    "--test-reporter=dot",
+    "--test-reporter-destination=stdout",
+    ...files,
+  ],
+  bun: (files, report) => [
+    "test",
+    "--timeout=60000", // Its own 5 s are the only such limit of the three.
+    "--only-failures",
+    "--reporter=junit",
+    `--reporter-outfile=${report}`,
+    ...files,
+  ],
+  // Types are checked for all, by tsc.
+  deno: (files, report) => [
+    "test",
+    "--allow-all",
+    "--no-check",
+    "--reporter=dot",
+    `--junit-path=${report}`,
+    ...files,
+  ],
+};
+
+export interface FinishedSuite extends SuiteRun {
+  readonly output: string;
+}
+
+/** Runs test files (absolute paths) on a runtime, each knowing by `ALCEDO_RUNTIME` which. */
+export async function runSuite(
+  runtime: Runtime,
+  files: readonly string[],
+): Promise<FinishedSuite> {
+  const folder = mkdtempSync(join(tmpdir(), "alcedo-report-"));
+  const report = join(folder, "junit.xml");
+  try {
+    const { ok, output } = await runCommand(
+      [installed(runtime), ...RUNNERS[runtime](files, report)],
+      // Node's runner refuses to run below another one, which the tests of the gate do.
+      { env: { ALCEDO_RUNTIME: runtime, NODE_TEST_CONTEXT: undefined } },
+    );
+    return { runtime, ok, output, cases: readCases(report) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function readCases(report: string): SuiteRun["cases"] {
+  try {
+    return parseReport(readFileSync(report, "utf8"));
+  } catch {
+    return []; // Killed before its report: `judge` says that no test was run.
+  }
+}

@@ -67,7 +67,7 @@ const IN_ANY_TEXT: readonly Pattern[] = [
   { pattern: /(?<![\w.:}/])\/(?:work|root|home)\/\w/g, why: "is a path of one machine" },
   {
     pattern: /"resolved":\s*"http|\bregistry\.[a-z]+js\.org/g,
-    why: "is the address of one registry",
+    why: "npm config set omit-lockfile-registry-resolved",
   },
 ];
 

@@ -48,30 +48,47 @@ test("import rules find a circle", () => {
   ]);
 });
 
-test("import maps must name the same files and versions", () => {
-  const npm = { exports: { ".": "./mod.ts" }, imports: { "#std/*": "deno-std/*.js" } };
-  const lock = {
-    packages: {
-      "node_modules/deno-std": { version: "1.4.0" },
-      "node_modules/@hono/node-server": { version: "2.1.8" },
-      "node_modules/hono": { version: "4.13.19" },
-    },
+const PACKAGE_JSON = { exports: { ".": "./mod.ts" }, imports: { "#std/*": "deno-std/*.js" } };
+const PACKAGE_LOCK = {
+  packages: {
+    "node_modules/deno-std": { version: "1.4.0" },
+    "node_modules/@hono/node-server": { version: "2.1.8" },
+    "node_modules/hono": { version: "4.13.19" },
+  },
+};
+const DENO_IMPORTS = {
+  "alcedo": "./mod.ts",
+  "#std/http/status": "npm:deno-std@1.4.0/http/status.js",
+  "@hono/node-server": "npm:@hono/node-server@2.1.8",
+  "hono/": "npm:/hono@4.13.19/",
+};
+
+function mapComplaintsOf(changes: Record<string, string>, imported: string): string[] {
+  const texts = {
+    "package.json": JSON.stringify(PACKAGE_JSON),
+    "package-lock.json": JSON.stringify(PACKAGE_LOCK),
+    "deno.json": JSON.stringify({ imports: { ...DENO_IMPORTS, ...changes } }),
+    "adapters/a.ts": `import "node:fs"; import "./b.ts"; import "${imported}";`,
   };
-  const imports = {
-    "alcedo": "./mod.ts",
-    "#std/http/status": "npm:deno-std@1.4.0/http/status.js",
-    "@hono/node-server": "npm:@hono/node-server@2.1.8",
-    "hono/": "npm:/hono@4.13.19/",
-  };
-  const check = (deno: Record<string, string>) =>
-    mapComplaints(...[npm, lock, { imports: deno }].map((file) => JSON.stringify(file)) as Texts);
-  assert.deepEqual(check(imports), []);
-  assert.equal(check({ ...imports, "alcedo": "./main.ts" }).length, 1);
-  assert.equal(check({ ...imports, "hono/": "npm:/hono@4.13.18/" }).length, 1);
-  assert.equal(
-    check({ ...imports, "#std/http/status": "npm:deno-std@1.4.0/http/etag.js" }).length,
-    1,
-  );
+  return mapComplaints(Object.entries(texts).map(([path, text]) => ({ path, text })));
+}
+
+test("import maps may name the same files and versions, and all that is imported", () => {
+  assert.deepEqual(mapComplaintsOf({}, "hono/cors"), []);
 });
 
-type Texts = [packageJson: string, lock: string, denoJson: string];
+test("import maps may not differ", () => {
+  for (
+    const change of [
+      { "alcedo": "./main.ts" },
+      { "hono/": "npm:/hono@4.13.18/" },
+      { "#std/http/status": "npm:deno-std@1.4.0/http/etag.js" },
+    ]
+  ) {
+    assert.match(mapComplaintsOf(change, "alcedo").join("\n"), /^deno\.json: ".*" is not ".*"/);
+  }
+});
+
+test("import map of Deno may not leave out what is imported", () => {
+  assert.deepEqual(mapComplaintsOf({}, "hono"), ['deno.json: does not say where "hono" is']);
+});

@@ -79,30 +79,47 @@ interface DenoJson {
   readonly imports: Record<string, string>;
 }
 
-/** Where Deno's import map does not say what package.json and its lock say. */
-export function mapComplaints(packageJson: string, lock: string, denoJson: string): string[] {
-  const npm = JSON.parse(packageJson) as PackageJson;
-  const { packages } = JSON.parse(lock) as PackageLock;
-  const deno = (JSON.parse(denoJson) as DenoJson).imports;
-  const ours = Object.entries(npm.exports).map(([subpath, path]) =>
-    [subpath.replace(/^\./, "alcedo"), path] as const
+/**
+ * Where Deno's import map does not say what package.json and its lock say, or leaves something
+ * out: for one package that is named in package.json alone, Deno would resolve all of them.
+ */
+export function mapComplaints(files: readonly SourceFile[]): string[] {
+  const npm = readJson<PackageJson>(files, "package.json");
+  const { packages } = readJson<PackageLock>(files, "package-lock.json");
+  const deno = readJson<DenoJson>(files, "deno.json").imports;
+  const expected = new Map([
+    ...Object.entries(npm.exports).map(([subpath, path]) =>
+      [subpath.replace(/^\./, "alcedo"), path] as const
+    ),
+    ...Object.entries(deno).filter(([, target]) => target.startsWith("npm:")).map(([name]) =>
+      [name, npmTarget(name, npm.imports, packages)] as const
+    ),
+  ]);
+  const differing = [...expected].filter(([name, target]) => deno[name] !== target);
+  const unnamed = files.filter((file) => file.path.endsWith(".ts")).flatMap((file) =>
+    importsOf(file.text).map(({ specifier }) => specifier).filter((specifier) =>
+      !/^(?:\.|node:|bun:)/.test(specifier) &&
+      !Object.keys(deno).some((name) =>
+        specifier === name || (name.endsWith("/") && specifier.startsWith(name))
+      )
+    )
   );
   return [
-    ...ours.filter(([name, path]) => deno[name] !== path).map(([name, path]) =>
-      `deno.json: "${name}" is not "${path}", as in package.json`
-    ),
-    ...Object.entries(deno).filter(([, target]) => target.startsWith("npm:")).flatMap(
-      ([name, target]) => {
-        const expected = npmTarget(name, npm.imports, packages);
-        return target === expected
-          ? []
-          : [`deno.json: "${name}" is not "${expected}", as npm has it`];
-      },
-    ),
+    ...differing.map(([name, target]) => `deno.json: "${name}" is not "${target}", as npm has it`),
+    ...new Set(unnamed.map((name) => `deno.json: does not say where "${name}" is`)),
   ];
 }
 
-function npmTarget(name: string, map: PackageJson["imports"], packages: PackageLock["packages"]) {
+function readJson<T>(files: readonly SourceFile[], path: string): T {
+  return JSON.parse(files.find((file) => file.path === path)?.text ?? "") as T;
+}
+
+/** What Deno's map must say for a name, as npm resolves it. */
+function npmTarget(
+  name: string,
+  map: PackageJson["imports"],
+  packages: PackageLock["packages"],
+): string {
   const pattern = Object.keys(map).find((key) => name.startsWith(key.replace("*", "")));
   const target = pattern === undefined
     ? name

@@ -29,6 +29,7 @@ test("source reader finds every form of import", () => {
     'const e = await import("e");',
     'import f, { type F } from "f";',
     '// import g from "g";',
+    `const g = 'import "g";' + \`import "g";\`;`,
     'export const from = "h";',
   ].join("\n");
   const imports = importsOf(text).sort((a, b) => a.specifier < b.specifier ? -1 : 1);

@@ -63,22 +63,26 @@ const TOKENS = new RegExp(
   "g",
 );
 
-/** The text with its comments blanked out: lines keep their numbers. */
+type TokenKind = "comment" | "quoted" | "template" | "regexp";
+
+/** The text without the tokens of which `keep` says no: blanked out, so that lines stay. */
+function blank(text: string, keep: (kind: TokenKind, before: string) => boolean): string {
+  return text.replaceAll(TOKENS, (token: string, ...rest: unknown[]) => {
+    const groups = rest.at(-1) as Record<TokenKind, string | undefined>;
+    const kind = (Object.keys(groups) as TokenKind[]).find((name) => groups[name] !== undefined);
+    const before = text.slice(0, rest.at(-3) as number).slice(-20);
+    return kind !== undefined && keep(kind, before) ? token : token.replaceAll(/[^\n]/g, " ");
+  });
+}
+
+/** The text without its comments. */
 export function withoutComments(text: string): string {
-  return text.replaceAll(TOKENS, (token, ...rest) => {
-    return groupsOf(rest).comment === undefined ? token : token.replaceAll(/[^\n]/g, " ");
-  });
+  return blank(text, (kind) => kind !== "comment");
 }
 
-/** The code alone: comments, strings and regular expressions blanked out, templates kept. */
+/** The code alone: without comments, strings and regular expressions; templates can hold code. */
 export function codeOnly(text: string): string {
-  return text.replaceAll(TOKENS, (token, ...rest) => {
-    return groupsOf(rest).template === undefined ? token.replaceAll(/[^\n]/g, " ") : token;
-  });
-}
-
-function groupsOf(rest: readonly unknown[]): Record<string, string | undefined> {
-  return rest.at(-1) as Record<string, string | undefined>;
+  return blank(text, (kind) => kind === "template");
 }
 
 const FROM = /\b(?:import|export)\b(?<type>\s+type\b)?[^"'`;()]*?\bfrom\s*"(?<specifier>[^"]+)"/g;
@@ -86,7 +90,10 @@ const BARE_OR_DYNAMIC = /\bimport\s*\(?\s*"(?<specifier>[^"]+)"/g;
 
 /** What the file imports, by whatever form. */
 export function importsOf(text: string): Import[] {
-  const code = withoutComments(text);
+  const code = blank(
+    text,
+    (kind, before) => kind === "quoted" && /\b(?:from|import)\s*\(?\s*$/.test(before),
+  );
   return [...code.matchAll(FROM), ...code.matchAll(BARE_OR_DYNAMIC)].map(({ groups }) => ({
     specifier: groups?.specifier ?? "",
     typeOnly: groups?.type !== undefined,

@@ -18,7 +18,7 @@ const UNTIDY: readonly (readonly [path: string, text: string, complaint: RegExp]
   ["runtime/a.ts", CLEAN + "//\n".repeat(500), /502 lines/],
   ["mod.ts", CLEAN + 'export * from "./a.ts";\n', /name what is exported/],
   ["runtime/a.ts", CLEAN + "const a = b as any;\n", /say what it is/],
-  ["runtime/a.ts", CLEAN + "const a = b as unknown as C;\n", /say why/],
+  ["runtime/a.ts", CLEAN + `const a = b as ${"unknown"} as C;\n`, /say why/],
   ["runtime/a.ts", CLEAN + `// deno-lint-${"ignore"} no-eval\n`, /say why/],
   ["tests/a.test.ts", CLEAN + "test.only();\n", /all tests are run/],
   ["tests/a.test.ts", CLEAN + "describe();\n", /flat/],
@@ -34,7 +34,7 @@ test("tidy test has nothing to say about clean files", () => {
 });
 
 test("tidy test accepts a cast and an ignored rule that say why", () => {
-  const text = `${CLEAN}const a = b as unknown as C; // D has the same members.\n` +
+  const text = `${CLEAN}const a = b as ${"unknown"} as C; // D has the same members.\n` +
     `// deno-lint-${"ignore"} no-eval -- the tests need it\n`;
   assert.deepEqual(tidyComplaints([{ path: "runtime/a.ts", text }]), []);
 });

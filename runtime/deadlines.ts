@@ -5,10 +5,12 @@
 
 import type { Clock } from "./clock.ts";
 
-/** A deadline that has been started. */
-export interface Deadline {
-  readonly at: number;
-  readonly onExpire: () => void;
+/** What has a deadline. It is its own entry in the list, so that none has to be made. */
+export interface Expiring {
+  /** When the time is up, on the clock; set by {@linkcode Deadlines.start}. */
+  expiresAt: number;
+  /** Called when the time is up. */
+  expire(): void;
 }
 
 /** Deadlines that all expire the same time after they were started. */
@@ -16,7 +18,7 @@ export class Deadlines {
   readonly #clock: Clock;
   readonly #ms: number;
   /** In the order of starting, which is that of expiring. */
-  readonly #running = new Set<Deadline>();
+  readonly #running = new Set<Expiring>();
   #cancelTimer: (() => void) | undefined;
 
   constructor(clock: Clock, ms: number) {
@@ -24,17 +26,17 @@ export class Deadlines {
     this.#ms = ms;
   }
 
-  /** Calls `onExpire` when the time is up, unless it is stopped before. */
-  start(onExpire: () => void): Deadline {
-    const deadline = { at: this.#clock.now() + this.#ms, onExpire };
-    this.#running.add(deadline);
-    // The timer outlives the deadline it was set for: the next one finds it running.
+  /** Calls `expire` when the time is up, unless it is stopped before. */
+  start(expiring: Expiring): void {
+    expiring.expiresAt = this.#clock.now() + this.#ms;
+    this.#running.add(expiring);
+    // The timer outlives what it was set for: the next one finds it running.
     if (this.#cancelTimer === undefined) this.#wait(this.#ms);
-    return deadline;
   }
 
-  stop(deadline: Deadline): void {
-    this.#running.delete(deadline);
+  /** Stops what was started, if it still runs. */
+  stop(expiring: Expiring): void {
+    this.#running.delete(expiring);
   }
 
   /** Stops all of them, and the timer. */
@@ -48,14 +50,14 @@ export class Deadlines {
     this.#cancelTimer = this.#clock.after(ms, () => {
       this.#cancelTimer = undefined;
       const now = this.#clock.now();
-      for (const deadline of this.#running) {
-        if (deadline.at > now) break;
-        this.#running.delete(deadline);
-        deadline.onExpire();
+      for (const expiring of this.#running) {
+        if (expiring.expiresAt > now) break;
+        this.#running.delete(expiring);
+        expiring.expire();
       }
       const [next] = this.#running;
       if (next !== undefined && this.#cancelTimer === undefined) {
-        this.#wait(Math.max(1, next.at - now));
+        this.#wait(Math.max(1, next.expiresAt - now));
       }
     });
   }

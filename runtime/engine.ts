@@ -13,7 +13,7 @@ import type { Clock } from "./clock.ts";
 import { Reading, Writing } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AlcedoError, HttpError, isFault, refusal, unavailable } from "./errors.ts";
-import { GroupCommit, type PendingCommit } from "./group_commit.ts";
+import { type Gate, GroupCommit, type PendingCommit } from "./group_commit.ts";
 import { bufferBody } from "./http/buffered_body.ts";
 import { defaultErrorPage, finishErrorPage } from "./http/error_pages.ts";
 import type { FetchHandler, RequestInfo } from "./http/fetch_handler.ts";
@@ -160,6 +160,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   readonly #models: Models<Model, Event>;
   readonly #commits: GroupCommit<Model>;
   readonly #writer: Writer<Model, Event>;
+  readonly #fetchHost: FetchHost<Model, Event>;
   readonly #handlerDeadlines: Deadlines;
   readonly #heldDeadlines: Deadlines;
   readonly #bodyBytesMax: number;
@@ -201,6 +202,14 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     this.#handlerDeadlines = new Deadlines(clock, timeoutMs);
     this.#heldDeadlines = new Deadlines(clock, HELD_READ_MS);
     this.#waitUntil = (promise) => this.#keepOpenFor(promise);
+    this.#fetchHost = {
+      app,
+      commits: this.#commits,
+      waitUntil: this.#waitUntil,
+      gated: (response, info, version) => this.#gated(response, info, version),
+      errorAnswer: (error, request, info, seen) =>
+        this.#errorAnswer(error, request, info, this.#durableAt(seen)),
+    };
     // A property, not a method: it is handed to servers by itself.
     this.fetch = (request, info = new OwnInfo(request)) => this.#fetch(request, info);
   }
@@ -232,17 +241,15 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
           if (!outcome.ok) {
             // An error says what the handler saw, so it waits as an answer does.
             const { error, sequence } = outcome;
-            this.#commits.whenDurable(sequence, (lost) => reject(lost ?? error));
+            this.#commits.whenDurable(sequence, { open: (lost) => reject(lost ?? error) });
             return;
           }
-          this.#commits.whenDurable(outcome.sequence, (lost) => {
-            if (lost !== undefined) reject(lost);
-            else {
-              resolve({
-                result: outcome.answer as Result,
-                position: formatPosition(this.#log.history, outcome.sequence),
-              });
-            }
+          const written = {
+            result: outcome.answer as Result,
+            position: formatPosition(this.#log.history, outcome.sequence),
+          };
+          this.#commits.whenDurable(outcome.sequence, {
+            open: (lost) => lost === undefined ? resolve(written) : reject(lost),
           });
         },
       });
@@ -282,9 +289,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
 
   async #close(): Promise<void> {
     await this.#writer.idle();
-    await new Promise<void>((resolve) => {
-      this.#commits.whenDurable(this.#commits.applied, () => resolve());
-    });
+    await this.#durableAt(this.#commits.applied).catch(() => {}); // Reported when it was lost.
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
     await this.#rebuilding;
     this.#writer.close();
@@ -344,17 +349,21 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   #withDeadline<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let isOver = false;
-      const deadline = this.#handlerDeadlines.start(() => {
-        isOver = true;
-        reject(refusal(504, "the read handler took too long"));
-      });
+      const waiting = {
+        expiresAt: Infinity,
+        expire(): void {
+          isOver = true;
+          reject(refusal(504, "the read handler took too long"));
+        },
+      };
+      this.#handlerDeadlines.start(waiting);
       promise.then(
         (value) => {
-          this.#handlerDeadlines.stop(deadline);
+          this.#handlerDeadlines.stop(waiting);
           resolve(value);
         },
         (error) => {
-          this.#handlerDeadlines.stop(deadline);
+          this.#handlerDeadlines.stop(waiting);
           if (isOver && isFault(error)) this.#options.report(error);
           reject(error);
         },
@@ -365,7 +374,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   /** A read that came while there was no model to show. */
   async #fetchHeld(request: Request, info: RequestInfo): Promise<Response> {
     try {
-      if (this.#closing !== undefined) throw refusal(503, "the engine is closed");
+      if (this.#closing !== undefined) throw closing();
       await this.#readable();
     } catch (error) {
       return this.#errorAnswer(error, request, info);
@@ -379,7 +388,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     method: WriteMethod,
   ): Response | Promise<Response> {
     if (this.#closing !== undefined) {
-      return this.#errorAnswer(refusal(503, "the engine is closed"), request, info);
+      return this.#errorAnswer(closing(), request, info);
     }
     // Before the body is read, as well as after it: it would be read for nothing.
     if (this.#writer.isFull) {
@@ -391,49 +400,15 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     } catch (error) {
       return this.#errorAnswer(error, request, info);
     }
-    return new Promise((resolve) => {
-      const submit = () => {
-        if (this.#closing === undefined) {
-          this.#writer.submit(this.#jobOf(request, info, method, resolve));
-        } else resolve(this.#errorAnswer(refusal(503, "the engine is closed"), request, info));
-      };
-      if (body === undefined) submit();
-      else body.then(submit, (error) => resolve(this.#errorAnswer(error, request, info)));
-    });
-  }
-
-  #jobOf(
-    request: Request,
-    info: RequestInfo,
-    method: WriteMethod,
-    resolve: (response: Response | Promise<Response>) => void,
-  ): WriteJob<Model, Event> {
-    let context: Writing<Event> | undefined;
-    return {
-      get signal(): AbortSignal {
-        return info.signal;
-      },
-      handle: (model, saveEvent) => {
-        context = new Writing(method, info, saveEvent, this.#waitUntil);
-        return this.#app.handleRequest(request, model, context);
-      },
-      check: (answer) =>
-        checkResponse(answer, "a write handler must answer with a Response, or a function"),
-      interrupt: (reason) => context?.interrupt(reason),
-      done: (outcome: WriteOutcome<Model>) => {
-        if (!outcome.ok) {
-          const { error, sequence } = outcome;
-          resolve(this.#errorAnswer(error, request, info, this.#durableAt(sequence)));
-          return;
-        }
-        // `check` has seen to it that it is a response.
-        const response = this.#gated(outcome.answer as Response, info, outcome.version);
-        this.#commits.whenDurable(outcome.sequence, (lost) => {
-          if (lost !== undefined) resolve(this.#errorAnswer(lost, request, info));
-          else resolve(response);
-        });
-      },
-    };
+    const write = new FetchWrite(this.#fetchHost, request, info, method);
+    if (body === undefined) this.#writer.submit(write);
+    else {
+      body.then(
+        () => this.#closing === undefined ? this.#writer.submit(write) : write.refuse(closing()),
+        (error) => write.refuse(error),
+      );
+    }
+    return write.response;
   }
 
   // Answers
@@ -470,9 +445,8 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
 
   #durableAt(sequence: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#commits.whenDurable(sequence, (lost) => {
-        if (lost === undefined) resolve();
-        else reject(lost);
+      this.#commits.whenDurable(sequence, {
+        open: (lost) => lost === undefined ? resolve() : reject(lost),
       });
     });
   }
@@ -580,11 +554,13 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     this.#heldReads++;
     try {
       await new Promise<void>((resolve, reject) => {
-        const deadline = this.#heldDeadlines.start(() => {
-          reject(unavailable("the model is still being built again", version.lost));
-        });
+        const waiting = {
+          expiresAt: Infinity,
+          expire: () => reject(unavailable("the model is still being built again", version.lost)),
+        };
+        this.#heldDeadlines.start(waiting);
         rebuilding.then(() => {
-          this.#heldDeadlines.stop(deadline);
+          this.#heldDeadlines.stop(waiting);
           resolve();
         });
       });
@@ -592,6 +568,86 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
       this.#heldReads--;
     }
     return this.#readable();
+  }
+}
+
+/** What a {@linkcode FetchWrite} needs of its engine. */
+interface FetchHost<Model, Event> {
+  readonly app: App<Model, Event>;
+  readonly commits: GroupCommit<Model>;
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+  /** Gates a body, as soon as there is an answer. */
+  gated(response: Response, info: RequestInfo, version: Version<Model>): Response;
+  /** The answer for an error, once what the handler saw is durable. */
+  errorAnswer(
+    error: unknown,
+    request: Request,
+    info: RequestInfo,
+    seen: number,
+  ): Promise<Response>;
+}
+
+/** A write that came as a request: the job for the writer, and the gate of its answer. */
+class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
+  readonly response: Promise<Response>;
+  readonly #host: FetchHost<Model, Event>;
+  readonly #request: Request;
+  readonly #info: RequestInfo;
+  readonly #method: WriteMethod;
+  #resolve: (response: Response | Promise<Response>) => void;
+  #context: Writing<Event> | undefined;
+  #answer: Response | undefined;
+
+  constructor(
+    host: FetchHost<Model, Event>,
+    request: Request,
+    info: RequestInfo,
+    method: WriteMethod,
+  ) {
+    this.#host = host;
+    this.#request = request;
+    this.#info = info;
+    this.#method = method;
+    this.#resolve = () => {}; // The promise calls back before its constructor returns.
+    this.response = new Promise((resolve) => this.#resolve = resolve);
+  }
+
+  get signal(): AbortSignal {
+    return this.#info.signal;
+  }
+
+  handle(model: DeepReadonly<Model>, saveEvent: SaveEvent<Event>): unknown {
+    const { app, waitUntil } = this.#host;
+    this.#context = new Writing(this.#method, this.#info, saveEvent, waitUntil);
+    return app.handleRequest(this.#request, model, this.#context);
+  }
+
+  check(answer: unknown): void {
+    checkResponse(answer, "a write handler must answer with a Response, or a function");
+  }
+
+  interrupt(reason: HttpError): void {
+    this.#context?.interrupt(reason);
+  }
+
+  done(outcome: WriteOutcome<Model>): void {
+    if (!outcome.ok) {
+      this.refuse(outcome.error, outcome.sequence);
+      return;
+    }
+    // `check` has seen to it that it is a response.
+    this.#answer = this.#host.gated(outcome.answer as Response, this.#info, outcome.version);
+    this.#host.commits.whenDurable(outcome.sequence, this);
+  }
+
+  open(lost: HttpError | undefined): void {
+    if (lost === undefined && this.#answer !== undefined) this.#resolve(this.#answer);
+    else this.refuse(lost);
+  }
+
+  /** Answers with the page for `error`, once all up to `seen` is durable. */
+  refuse(error: unknown, seen = 0): void {
+    this.#resolve(this.#host.errorAnswer(error, this.#request, this.#info, seen));
   }
 }
 
@@ -610,6 +666,10 @@ class OwnInfo implements RequestInfo {
   get signal(): AbortSignal {
     return this.#request.signal;
   }
+}
+
+function closing(): HttpError {
+  return refusal(503, "the engine is closed");
 }
 
 function closed(): AlcedoError {

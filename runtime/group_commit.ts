@@ -35,8 +35,11 @@ export interface GroupCommitEvents<Model> {
   onLost(error: HttpError): void;
 }
 
-/** Called once what an answer shows is durable, or with the reason why it never will be. */
-export type GateCallback = (lost: HttpError | undefined) => void;
+/** An answer that waits until what it shows is durable. */
+export interface Gate {
+  /** Called once, when it is durable, or with the reason why it never will be. */
+  open(lost: HttpError | undefined): void;
+}
 
 /** The queue between the writer and the log. */
 export class GroupCommit<Model> {
@@ -55,7 +58,7 @@ export class GroupCommit<Model> {
   #lastProbe = -Infinity;
   #bytesLost = 0;
   /** Answers that wait, in the order of their sequences. */
-  readonly #gates: { sequence: number; callback: GateCallback }[] = [];
+  readonly #gates: { sequence: number; gate: Gate }[] = [];
   #gatesDone = 0;
   #flushes = 0;
 
@@ -109,10 +112,10 @@ export class GroupCommit<Model> {
     this.#schedule();
   }
 
-  /** Calls back when `sequence` is durable or lost; at once if it is durable now. */
-  whenDurable(sequence: number, callback: GateCallback): void {
-    if (sequence <= this.#durable) callback(undefined);
-    else this.#gates.push({ sequence, callback });
+  /** Opens `gate` when `sequence` is durable or lost; at once if it is durable now. */
+  whenDurable(sequence: number, gate: Gate): void {
+    if (sequence <= this.#durable) gate.open(undefined);
+    else this.#gates.push({ sequence, gate });
   }
 
   /**
@@ -194,12 +197,12 @@ export class GroupCommit<Model> {
   #open(lost: HttpError | undefined): void {
     const gates = this.#gates;
     while (this.#gatesDone < gates.length) {
-      const gate = gates[this.#gatesDone];
-      if (gate === undefined) break;
-      const isDurable = gate.sequence <= this.#durable;
+      const next = gates[this.#gatesDone];
+      if (next === undefined) break;
+      const isDurable = next.sequence <= this.#durable;
       if (!isDurable && lost === undefined) break;
       this.#gatesDone++;
-      gate.callback(isDurable ? undefined : lost);
+      next.gate.open(isDurable ? undefined : lost);
     }
     // Removing from the front of an array is dear; doing so when it is half empty is not.
     if (this.#gatesDone * 2 >= gates.length) {

@@ -9,7 +9,7 @@
 import type { App, DeepReadonly, SaveEvent } from "./app.ts";
 import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
-import { type Deadline, Deadlines } from "./deadlines.ts";
+import { Deadlines, type Expiring } from "./deadlines.ts";
 import { AlcedoError, type HttpError, refusal, unavailable } from "./errors.ts";
 import type { GroupCommit } from "./group_commit.ts";
 import { COMMIT_BYTES_MAX } from "./limits.ts";
@@ -67,15 +67,54 @@ export interface WriterParts<Model, Event> {
 }
 
 /** The write in hand. */
-interface Write<Model, Event> {
+class Write<Model, Event> implements Expiring {
   readonly job: WriteJob<Model, Event>;
   readonly version: Version<Model>;
-  readonly events: Event[];
-  readonly encoded: Uint8Array[];
-  bytes: number;
-  hasEnded: boolean;
-  deadline: Deadline | undefined;
+  readonly events: Event[] = [];
+  readonly encoded: Uint8Array[] = [];
+  bytes = 0;
+  hasEnded = false;
+  expiresAt = Infinity;
+  readonly #onExpire: (write: Write<Model, Event>) => void;
+
+  constructor(
+    job: WriteJob<Model, Event>,
+    version: Version<Model>,
+    onExpire: (write: Write<Model, Event>) => void,
+  ) {
+    this.job = job;
+    this.version = version;
+    this.#onExpire = onExpire;
+  }
+
+  expire(): void {
+    this.#onExpire(this);
+  }
 }
+
+/**
+ * Copies of encoded events, cut from larger buffers: an `ArrayBuffer` for each small event
+ * would be a good part of what a write costs.
+ */
+class Slab {
+  #buffer = new Uint8Array(0);
+  #used = 0;
+
+  copy(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > SLAB_BYTES / 8) return bytes.slice();
+    if (this.#used + bytes.length > this.#buffer.length) {
+      this.#buffer = new Uint8Array(SLAB_BYTES);
+      this.#used = 0;
+    }
+    const copy = this.#buffer.subarray(this.#used, this.#used + bytes.length);
+    copy.set(bytes);
+    this.#used += bytes.length;
+    return copy;
+  }
+}
+
+/** Bytes of a slab: hundreds of small events, and little to hold on to for one of them. */
+const SLAB_BYTES = 64 * 1024;
 
 interface Waiting<Model, Event> {
   readonly job: WriteJob<Model, Event>;
@@ -88,6 +127,8 @@ export class Writer<Model, Event> {
   readonly #parts: WriterParts<Model, Event>;
   readonly #codec: Codec<Event>;
   readonly #deadlines: Deadlines;
+  readonly #slab = new Slab();
+  readonly #onExpire = (write: Write<Model, Event>): void => this.#expire(write);
   #queue: Waiting<Model, Event>[] = [];
   #queueStart = 0;
   #waitingCount = 0;
@@ -201,15 +242,7 @@ export class Writer<Model, Event> {
       job.done({ ok: false, error: version.lost, sequence: 0 });
       return;
     }
-    const write: Write<Model, Event> = {
-      job,
-      version,
-      events: [],
-      encoded: [],
-      bytes: 0,
-      hasEnded: false,
-      deadline: undefined,
-    };
+    const write = new Write(job, version, this.#onExpire);
     this.#active = write;
     let answer: unknown;
     try {
@@ -225,7 +258,7 @@ export class Writer<Model, Event> {
       this.#answered(write, answer);
       return;
     }
-    write.deadline = this.#deadlines.start(() => this.#expire(write));
+    this.#deadlines.start(write);
     answer.then(
       (answer) => this.#answered(write, answer),
       (error) => this.#failed(write, error),
@@ -255,7 +288,7 @@ export class Writer<Model, Event> {
       throw new TypeError("Cannot save event: the codec's encode returned no Uint8Array");
     }
     // A copy: the codec may use its buffer again, or the handler own the bytes.
-    const bytes = encoded.slice();
+    const bytes = this.#slab.copy(encoded);
     const size = sizeInCommit(bytes);
     if (write.bytes + size > COMMIT_BYTES_MAX) {
       throw refusal(
@@ -303,7 +336,7 @@ export class Writer<Model, Event> {
 
   #end(write: Write<Model, Event>): void {
     write.hasEnded = true;
-    if (write.deadline !== undefined) this.#deadlines.stop(write.deadline);
+    if (write.expiresAt !== Infinity) this.#deadlines.stop(write);
     this.#active = undefined;
   }
 

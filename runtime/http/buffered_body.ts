@@ -2,9 +2,10 @@
  * A request whose body has arrived: read in full before the writer is taken, so that a slow
  * client never holds up another.
  *
- * The request itself is handed on, with its body's methods answering from memory. A new
- * `Request` around the bytes would be cleaner, and costs 6 µs on Deno and 10 on Node: as
- * much as all the rest of a write. `request.clone()` makes one for those who need it.
+ * The request itself is handed on, with its body's methods answering from memory: it gets a
+ * prototype with these methods in front of the one it has. A new `Request` around the bytes
+ * would be cleaner, and takes 6 µs on Deno and 10 on Node, as long as all the rest of a
+ * write; this takes 0.3. `request.clone()` makes a new one for those who need it.
  */
 
 import { HttpError, refusal } from "../errors.ts";
@@ -80,9 +81,19 @@ function unreadable(cause: unknown): HttpError {
 
 /** Lets the methods of `request` answer from `bytes`. */
 function attach(request: Request, bytes: Uint8Array<ArrayBuffer>): void {
-  Object.assign(request, { [BYTES]: bytes, [USED]: false }, methods);
-  Object.defineProperties(request, properties);
+  const prototype: object = Object.getPrototypeOf(request);
+  let buffered = prototypes.get(prototype);
+  if (buffered === undefined) {
+    const made: object = Object.create(prototype, Object.getOwnPropertyDescriptors(methods));
+    prototypes.set(prototype, buffered = made);
+  }
+  Object.setPrototypeOf(request, buffered);
+  (request as BufferedRequest)[BYTES] = bytes;
+  (request as BufferedRequest)[USED] = false;
 }
+
+/** The prototypes that go in front: one for each kind of request that a server makes. */
+const prototypes = new WeakMap<object, object>();
 
 const decoder = new TextDecoder();
 
@@ -124,22 +135,18 @@ const methods = {
     const { url, method, headers, signal } = this;
     return new Request(url, { method, headers, signal, body: this[BYTES] });
   },
-};
-
-const properties: PropertyDescriptorMap = {
-  bodyUsed: {
-    configurable: true,
-    get(this: BufferedRequest): boolean {
-      return this[USED];
-    },
+  get bodyUsed(): boolean {
+    return (this as BufferedRequest)[USED];
   },
-  body: {
-    configurable: true,
-    get(this: BufferedRequest): ReadableStream<Uint8Array> {
-      const stream = new Blob([this[BYTES]]).stream();
-      this[USED] = true;
-      Object.defineProperty(this, "body", { value: stream, configurable: true });
-      return stream;
-    },
+  get body(): ReadableStream<Uint8Array> {
+    const request = this as BufferedRequest;
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller): void {
+        controller.enqueue(take(request));
+        controller.close();
+      },
+    }, { highWaterMark: 0 }); // Not used before it is read.
+    Object.defineProperty(request, "body", { value: stream, configurable: true });
+    return stream;
   },
 };

@@ -1,0 +1,22 @@
+/** Network addresses, written the one way that all adapters write them. */
+
+const MAPPED_IPV4 = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i;
+
+/** An IPv4 address that a dual-stack socket shows as IPv6, as IPv4; all others as they are. */
+export function plainHost(host: string): string {
+  return host.startsWith("::") ? host.replace(MAPPED_IPV4, "") : host;
+}
+
+/** `host:port`, or `[host]:port` for IPv6. */
+export function formatAddress(host: string, port: number): string {
+  const plain = plainHost(host);
+  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
+}
+
+/**
+ * The authority of URLs of requests that name no host: where the server listens, which is
+ * `localhost` when that is every address.
+ */
+export function fallbackAuthority(host: string, port: number): string {
+  return formatAddress(host === "::" || host === "0.0.0.0" ? "localhost" : host, port);
+}

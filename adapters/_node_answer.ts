@@ -1,0 +1,246 @@
+/**
+ * Sends responses on Node: late ones, bytes, streams, and what is wrong with any. It is here
+ * because `@hono/node-server` prints the errors that it meets while it sends, and shows their
+ * messages to the client.
+ */
+
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { failurePage, notAResponse } from "./_failure.ts";
+import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
+
+/** How responses are sent. Nothing here throws. */
+export interface Answerer {
+  /** Whether `response` is text that `@hono/node-server` sends as it should be sent. */
+  isPlainText(response: Response): boolean;
+  /** Whether the body of `response` surely was complete when it was made. */
+  readonly hasStaticBody: BodyTest;
+  /** Sends what a handler returned, or a page for what is wrong with it. */
+  send(outgoing: ServerResponse, response: Response): void;
+  /** Reports `error`, and answers with a page for it, or cuts off what was begun. */
+  fail(outgoing: ServerResponse, error: unknown): void;
+}
+
+/** What a response consists of; a lightweight one of `@hono/node-server` holds just that. */
+type Parts = readonly [status: number, body: unknown, headers: HeadersInit | undefined];
+
+type Report = (error: unknown) => void;
+
+/** A response with whatever it holds under symbols. */
+type Opened = Response & { readonly [key: symbol]: unknown };
+
+/** To be called when `@hono/node-server` has put its `Response` in place. */
+export function createAnswerer(report: Report): Answerer {
+  const LightResponse = Response;
+  const NativeResponse = nativeOf(LightResponse);
+  const partsKey = findPartsKey();
+
+  function lightParts(response: Response): Parts | undefined {
+    return partsKey && (response as Opened)[partsKey] as Parts | undefined;
+  }
+
+  function isPlainText(response: Response): boolean {
+    if (!(response instanceof LightResponse)) return false;
+    const parts = lightParts(response);
+    return parts !== undefined && typeof parts[1] === "string" &&
+      hasBodyStatus(parts[0]) && getsContentType(parts[2]);
+  }
+
+  function isComplete(response: Response): boolean {
+    const parts = lightParts(response);
+    if (parts === undefined) return response.body === null;
+    return isWhole(parts[1]) || parts[1] instanceof Blob;
+  }
+
+  function partsOf(response: Response): Parts {
+    const parts = lightParts(response);
+    if (parts !== undefined) return parts;
+    if (response.bodyUsed) throw new TypeError("Cannot send a response: its body was read");
+    return [response.status, response.body, response.headers];
+  }
+
+  function send(outgoing: ServerResponse, response: Response): void {
+    try {
+      if (!(response instanceof NativeResponse)) throw notAResponse(response);
+      sendParts(outgoing, partsOf(response), report);
+    } catch (error) {
+      fail(outgoing, error);
+    }
+  }
+
+  function fail(outgoing: ServerResponse, error: unknown): void {
+    if (outgoing.headersSent || outgoing.destroyed) {
+      report(error);
+      outgoing.destroy();
+      return;
+    }
+    try {
+      // It is that of the failed response, and would stay.
+      outgoing.statusMessage = "";
+      sendParts(outgoing, partsOf(failurePage(error, report)), report);
+    } catch (worse) {
+      report(worse);
+      outgoing.destroy();
+    }
+  }
+
+  return { isPlainText, hasStaticBody: trustedBodyTest(isComplete), send, fail };
+}
+
+/** The symbol under which lightweight responses hold their parts, if these are such. */
+function findPartsKey(): symbol | undefined {
+  const sample = new Response("text", { status: 201 }) as Opened;
+  return Object.getOwnPropertySymbols(sample).find((key) => {
+    const parts = sample[key];
+    return Array.isArray(parts) && parts[0] === 201 && parts[1] === "text";
+  });
+}
+
+/** The class that all responses are of: fetched ones are not lightweight. */
+function nativeOf(light: typeof Response): typeof Response {
+  const parent: unknown = Object.getPrototypeOf(light.prototype);
+  const native = parent instanceof Object ? parent.constructor : undefined;
+  return typeof native === "function" && native.name === "Response"
+    ? native as typeof Response
+    : light;
+}
+
+/** Whether a body can come with `status`, which lightweight responses do not check. */
+function hasBodyStatus(status: number): boolean {
+  return status >= 200 && status <= 599 && !isBodiless(status) && Number.isInteger(status);
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304;
+}
+
+/** Whether `@hono/node-server` sends a content type with text: not if a record lacks it. */
+function getsContentType(headers: HeadersInit | undefined): boolean {
+  if (headers === undefined || headers instanceof Headers || Array.isArray(headers)) return true;
+  for (const name in headers) {
+    if (name.length === 12 && name.toLowerCase() === "content-type") return true;
+  }
+  return false;
+}
+
+function isWhole(body: unknown): body is string | Uint8Array | null {
+  return body === null || typeof body === "string" || body instanceof Uint8Array;
+}
+
+/** @throws if the response is not one that can be sent; nothing was sent then. */
+function sendParts(outgoing: ServerResponse, parts: Parts, report: Report): void {
+  const [status, body, headers] = parts;
+  if (!(hasBodyStatus(status) || body === null && isBodiless(status))) {
+    throw new RangeError(
+      `Cannot send a response: its status is ${status}, with ${body === null ? "no" : "a"} body`,
+    );
+  }
+  const fields = fieldsOf(headers);
+  if (isWhole(body)) {
+    if (!outgoing.destroyed) sendWhole(outgoing, status, fields, body);
+  } else if (body instanceof Blob) {
+    fields["content-length"] ??= body.size;
+    if (body.type !== "") fields["content-type"] ??= body.type;
+    sendStream(outgoing, status, fields, body.stream(), report);
+  } else if (body instanceof ReadableStream) {
+    sendStream(outgoing, status, fields, body, report);
+  } else {
+    throw new TypeError("Cannot send a response: its body is not one");
+  }
+}
+
+/** Header fields for `writeHead`, which checks them. */
+function fieldsOf(headers: HeadersInit | undefined): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = {};
+  if (headers === undefined) return fields;
+  if (!(headers instanceof Headers || Array.isArray(headers))) {
+    for (const name in headers) fields[name.toLowerCase()] = String(headers[name]);
+    return fields;
+  }
+  for (const [name, value] of headers instanceof Headers ? headers : new Headers(headers)) {
+    const cookies = fields["set-cookie"];
+    if (name !== "set-cookie") fields[name] = value;
+    else if (Array.isArray(cookies)) cookies.push(value);
+    else fields[name] = [value];
+  }
+  return fields;
+}
+
+function sendWhole(
+  outgoing: ServerResponse,
+  status: number,
+  fields: OutgoingHttpHeaders,
+  body: string | Uint8Array | null,
+): void {
+  if (typeof body === "string") fields["content-type"] ??= "text/plain;charset=UTF-8";
+  const isLengthKnown = body !== null || !isBodiless(status) && outgoing.req.method !== "HEAD";
+  if (isLengthKnown && fields["transfer-encoding"] === undefined) {
+    fields["content-length"] ??= body === null ? 0 : Buffer.byteLength(body);
+  }
+  outgoing.writeHead(status, fields);
+  outgoing.end(body ?? undefined);
+}
+
+/** @throws if the stream is locked or a header field is bad; nothing was sent then. */
+function sendStream(
+  outgoing: ServerResponse,
+  status: number,
+  fields: OutgoingHttpHeaders,
+  body: ReadableStream<unknown>,
+  report: Report,
+): void {
+  const reader = body.getReader();
+  if (!outgoing.destroyed) outgoing.writeHead(status, fields);
+  if (outgoing.destroyed || outgoing.req.method === "HEAD") {
+    reader.cancel().catch(report);
+    outgoing.end();
+    return;
+  }
+  outgoing.flushHeaders();
+  void pump(reader, outgoing, report);
+}
+
+/** Writes what `reader` has, no faster than the client takes it, until either is at its end. */
+async function pump(
+  reader: ReadableStreamDefaultReader<unknown>,
+  outgoing: ServerResponse,
+  report: Report,
+): Promise<void> {
+  let hasLeft = false;
+  const leave = (): void => {
+    hasLeft = true;
+    reader.cancel(new DOMException("The client has left", "AbortError")).catch(report);
+  };
+  outgoing.once("close", leave);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (hasLeft) return;
+      if (done) break;
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError("Cannot send a response's body: a chunk is not a Uint8Array");
+      }
+      if (!outgoing.write(value)) await drained(outgoing);
+    }
+    outgoing.off("close", leave);
+    outgoing.end();
+  } catch (error) {
+    outgoing.off("close", leave);
+    report(error);
+    outgoing.destroy();
+    // Of no use to the stream if it is what failed.
+    reader.cancel(error).catch(() => {});
+  }
+}
+
+/** Resolves when `outgoing` takes more, or will never. */
+function drained(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      outgoing.off("drain", settle);
+      outgoing.off("close", settle);
+      resolve();
+    };
+    outgoing.on("drain", settle);
+    outgoing.on("close", settle);
+  });
+}

@@ -12,7 +12,7 @@ import { ROOT } from "./source_files.ts";
 export interface CommandOptions {
   /** Added to the gate's own environment; `undefined` takes a variable away. */
   readonly env?: Record<string, string | undefined>;
-  /** @default 300_000: no suite may take longer, and all three fit in the gate's 8 minutes. */
+  /** @default 120_000: what checks sources takes seconds, and a minute when it fetches first. */
   readonly timeoutMs?: number;
 }
 
@@ -23,7 +23,7 @@ export interface CommandResult {
   readonly output: string;
 }
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 120_000;
 
 const groups = new Set<number>();
 process.on("exit", () => groups.forEach(killGroup));

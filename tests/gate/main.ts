@@ -79,7 +79,7 @@ async function checkSources(): Promise<void> {
 
 /**
  * Fetches what Deno will need, before it is needed: tests start Deno with the project as a user
- * would, and look at all that it prints.
+ * would, from every runtime, and look at all that it prints.
  */
 function fetchForDeno(files: readonly string[]): Promise<string[]> {
   return complaintsOf(installed("deno"), "cache", "--no-check", ...files);
@@ -89,9 +89,7 @@ function fetchForDeno(files: readonly string[]): Promise<string[]> {
 async function runSuites(runtimes: readonly Runtime[], filter: string): Promise<FinishedSuite[]> {
   const files = globSync("tests/**/*.test.ts", { cwd: ROOT })
     .filter((path) => path.includes(filter)).sort().map((path) => join(ROOT, path));
-  if (runtimes.includes("deno")) {
-    await check("what deno needs", () => fetchForDeno([join(ROOT, "mod.ts"), ...files]));
-  }
+  await check("what deno needs", () => fetchForDeno([join(ROOT, "mod.ts"), ...files]));
   const suites: FinishedSuite[] = [];
   for (const runtime of runtimes) {
     await step(`suite on ${runtime}`, async () => {

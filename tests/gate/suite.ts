@@ -13,6 +13,9 @@ export type Runtime = "node" | "bun" | "deno";
 
 export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"];
 
+/** Past it a suite hangs: three take a few minutes on two cores, the long ones less than an hour. */
+const SUITE_TIMEOUT_MS = process.env.ALCEDO_LONG ? 3_600_000 : 300_000;
+
 type Runner = (files: readonly string[], report: string) => string[];
 
 const RUNNERS: Record<Runtime, Runner> = {
@@ -26,7 +29,7 @@ const RUNNERS: Record<Runtime, Runner> = {
   ],
   bun: (files, report) => [
     "test",
-    "--timeout=60000", // Its own 5 s are the only such limit of the three.
+    `--timeout=${SUITE_TIMEOUT_MS}`, // A test may take 5 s otherwise; the others have no such limit.
     "--only-failures",
     "--reporter=junit",
     `--reporter-outfile=${report}`,
@@ -58,7 +61,10 @@ export async function runSuite(
     const { ok, output } = await runCommand(
       [installed(runtime), ...RUNNERS[runtime](files, report)],
       // Node's runner refuses to run below another one, which the tests of the gate do.
-      { env: { ALCEDO_RUNTIME: runtime, NODE_TEST_CONTEXT: undefined } },
+      {
+        env: { ALCEDO_RUNTIME: runtime, NODE_TEST_CONTEXT: undefined },
+        timeoutMs: SUITE_TIMEOUT_MS,
+      },
     );
     return { runtime, ok, output, cases: readCases(report) };
   } finally {

@@ -106,7 +106,7 @@ function expectedTests(): number {
 }
 
 async function pin(tests: number): Promise<void> {
-  writeFileSync(EXPECTED_TESTS, JSON.stringify({ tests }) + "\n");
+  writeFileSync(EXPECTED_TESTS, `{ "tests": ${tests} }\n`);
   writeFileSync(PINNED_NAMES, await publicNames());
 }
 

@@ -136,6 +136,7 @@ export class Writer<Model, Event> {
   /** While it is looked into whether the log takes commits again. */
   #isAsking = false;
   #isPumping = false;
+  #isWatching = false;
   #onIdle: (() => void)[] = [];
 
   constructor(parts: WriterParts<Model, Event>) {
@@ -258,7 +259,7 @@ export class Writer<Model, Event> {
       this.#answered(write, answer);
       return;
     }
-    this.#deadlines.start(write);
+    this.#watch();
     answer.then(
       (answer) => this.#answered(write, answer),
       (error) => this.#failed(write, error),
@@ -274,6 +275,19 @@ export class Writer<Model, Event> {
     else if (this.#mayRun) this.#start(job);
     else job.done({ ok: false, error: unavailable("the model is built again"), sequence: 0 });
     this.pump();
+  }
+
+  /**
+   * Starts the deadline of the write in hand, if it is still in hand at the end of this turn
+   * of the event loop: most handlers are done by then, and cost no deadline.
+   */
+  #watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#parts.clock.defer(() => {
+      this.#isWatching = false;
+      if (this.#active !== undefined) this.#deadlines.start(this.#active);
+    });
   }
 
   #save(write: Write<Model, Event>, event: Event): void {

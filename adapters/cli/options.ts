@@ -1,0 +1,194 @@
+/**
+ * The options of a server: one table, from which arguments, environment variables and the
+ * help are read. Resolved once, at the edge, into one frozen object.
+ */
+
+import { parseArgs } from "#std/cli/parse_args";
+import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "../../runtime/limits.ts";
+import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
+
+/** Every address, and a port that needs no rights and is nobody's by custom. */
+const ADDR = ":9000";
+const EVENTS_FILE = "db.events";
+
+/** The settings of a server, as written: what arguments and the environment can change. */
+export interface ServerSettings {
+  /**
+   * Where to listen: `:9000`, `HOST:9000`, `[::1]:9000`; port 0 is any free one.
+   * @default {":9000"}
+   */
+  addr?: string;
+  /**
+   * The file with the events.
+   * @default {"db.events"}
+   */
+  eventsFile?: string;
+  /**
+   * Bytes that a write's body may have.
+   * @default {4 MiB}
+   */
+  bodyBytesMax?: number;
+  /**
+   * Milliseconds that a handler may take.
+   * @default {60_000}
+   */
+  requestTimeoutMs?: number;
+  /**
+   * Writes that may wait for their turn.
+   * @default {2048}
+   */
+  writeQueueMax?: number;
+}
+
+/** The settings of a server, read and complete. */
+export interface ResolvedSettings {
+  readonly addr: Address;
+  readonly eventsFile: string;
+  readonly bodyBytesMax: number;
+  readonly requestTimeoutMs: number;
+  readonly writeQueueMax: number;
+}
+
+/** Something on the command line, or in the environment, is not as it must be. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** An option of the command line, and how it is read. */
+interface OptionSpec<Value> {
+  readonly flag: string;
+  readonly value: string;
+  readonly help: string;
+  readonly fallback: string;
+  readonly parse: (text: string) => Value;
+}
+
+const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettings[K]> } = {
+  addr: {
+    flag: "addr",
+    value: "[HOST]:PORT",
+    help: "where to listen; port 0 is any free one",
+    fallback: ADDR,
+    parse: parseAddress,
+  },
+  eventsFile: {
+    flag: "events-file",
+    value: "FILE",
+    help: "the file with the events; created if there is none",
+    fallback: EVENTS_FILE,
+    parse: (text) => text,
+  },
+  bodyBytesMax: {
+    flag: "max-body-bytes",
+    value: "SIZE",
+    help: "what a write's body may have; more is answered with 413",
+    fallback: `${BODY_BYTES_MAX / 1024 ** 2}MiB`,
+    parse: parseSize,
+  },
+  requestTimeoutMs: {
+    flag: "request-timeout",
+    value: "DURATION",
+    help: "what a handler may take; then the answer is 504",
+    fallback: `${REQUEST_TIMEOUT_MS / 1000}s`,
+    parse: parseDuration,
+  },
+  writeQueueMax: {
+    flag: "write-queue-max",
+    value: "COUNT",
+    help: "writes that may wait; more are answered with 503",
+    fallback: String(WRITE_QUEUE_MAX),
+    parse: parseCount,
+  },
+};
+
+const NAMES = Object.keys(SPECS) as (keyof ResolvedSettings)[];
+
+/** What a command line says. */
+export interface CommandLine {
+  readonly help: boolean;
+  readonly version: boolean;
+  readonly positional: readonly string[];
+  /** The options that were given, as text, by flag. */
+  readonly flags: Readonly<Record<string, string>>;
+}
+
+/**
+ * Takes a command line apart.
+ *
+ * @throws {UsageError} if an option is unknown, or has no value.
+ */
+export function readCommandLine(args: readonly string[]): CommandLine {
+  const flags = NAMES.map((name) => SPECS[name].flag);
+  const found = parseArgs(args, {
+    boolean: ["help", "version"],
+    string: [...flags, "_"],
+    alias: { help: "h" },
+    unknown(argument, key) {
+      if (key !== undefined) throw new UsageError(`unknown option ${argument}; see --help`);
+      return true;
+    },
+  });
+  const given: Record<string, string> = {};
+  for (const flag of flags) {
+    const value = found[flag];
+    if (typeof value !== "string") continue;
+    if (value === "") throw new UsageError(`--${flag} needs a value; see --help`);
+    given[flag] = value;
+  }
+  return {
+    help: found["help"] === true,
+    version: found["version"] === true,
+    positional: found._.map(String),
+    flags: given,
+  };
+}
+
+/**
+ * The settings in force: arguments before the environment, before what the application says
+ * in its code, before the defaults.
+ *
+ * @throws {UsageError} if a value cannot be read; it names where the value came from.
+ */
+export function resolveSettings(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+  settings: ServerSettings,
+): ResolvedSettings {
+  const parse = <K extends keyof ResolvedSettings>(name: K, origin: string, text: string) => {
+    try {
+      return SPECS[name].parse(text);
+    } catch (error) {
+      throw new UsageError(`${origin}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const given = <K extends keyof ResolvedSettings>(name: K) => {
+    const { flag } = SPECS[name];
+    const variable = variableOf(flag);
+    const [origin, text] = flags[flag] === undefined
+      ? [variable, environment[variable]]
+      : [`--${flag}`, flags[flag]];
+    return text === undefined ? undefined : parse(name, origin, text);
+  };
+  return Object.freeze({
+    addr: given("addr") ?? parse("addr", "addr", settings.addr ?? ADDR),
+    eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,
+    bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
+    requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,
+  });
+}
+
+function variableOf(flag: string): string {
+  return `ALCEDO_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** The lines of the help that describe the options. */
+export function describeOptions(): string {
+  const rows = NAMES.map((name) => {
+    const { flag, value, help, fallback } = SPECS[name];
+    return [`--${flag} ${value}`, `${help} (${fallback})`];
+  });
+  rows.push(["--help, -h", "print this and exit"], ["--version", "print the version and exit"]);
+  const width = Math.max(...rows.map(([left = ""]) => left.length));
+  return rows.map(([left = "", right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+}

@@ -1,0 +1,36 @@
+/**
+ * Shows how far a replay has come: on a terminal, and only if it takes its time.
+ */
+
+import process from "node:process";
+import type { ReplayProgress } from "../../runtime/replay.ts";
+
+/** Milliseconds that a replay may take without a word, and between two words. */
+const QUIET_MS = 1000;
+const EVERY_MS = 100;
+
+/** A line on standard error that is written over and over. */
+export interface ProgressLine {
+  show(progress: ReplayProgress): void;
+  /** Takes the line away. */
+  end(): void;
+}
+
+/** Starts a line for the replay of the log called `name`. */
+export function progressLine(name: string, out: NodeJS.WriteStream = process.stderr): ProgressLine {
+  let next = performance.now() + QUIET_MS;
+  let isShown = false;
+  return {
+    show({ events, bytes, bytesTotal }): void {
+      const now = performance.now();
+      if (!out.isTTY || now < next) return;
+      next = now + EVERY_MS;
+      isShown = true;
+      const percent = Math.floor(100 * bytes / Math.max(1, bytesTotal));
+      out.write(`\r\x1b[KReplaying ${name}: ${percent} %, ${events.toLocaleString("en")} events`);
+    },
+    end(): void {
+      if (isShown) out.write("\r\x1b[K");
+    },
+  };
+}

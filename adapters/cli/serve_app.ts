@@ -1,0 +1,213 @@
+/**
+ * Serves an application, or a plain handler, until a signal stops it: what `mod.ts app.ts`
+ * and an application that is run by itself have in common.
+ */
+
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { type App, faultOfApp } from "../../runtime/app.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
+import { STOP_GRACE_MS } from "../../runtime/limits.ts";
+import type { EventLog } from "../../runtime/log/event_log.ts";
+import { openFileLog } from "../file_log.ts";
+import { listen } from "../listen.ts";
+import { openEngine } from "../open_engine.ts";
+import { printError, printWarning } from "../print.ts";
+import { exitWith, StartError } from "./exit.ts";
+import {
+  describeOptions,
+  readCommandLine,
+  type ResolvedSettings,
+  resolveSettings,
+  type ServerSettings,
+  UsageError,
+} from "./options.ts";
+import { progressLine } from "./progress.ts";
+import { formatAddress } from "./units.ts";
+import { versionLine } from "./version.ts";
+
+/** Options of `serve`. What is not given here is taken from arguments and environment. */
+export interface ServeOptions extends ServerSettings {
+  /**
+   * `import.meta.url` of the module whose default export is the application: what other
+   * threads and processes load it from.
+   */
+  module?: string;
+  /**
+   * The log, instead of a file.
+   * @default the file `eventsFile`
+   */
+  log?: EventLog;
+  /**
+   * The command line.
+   * @default the arguments of the process
+   */
+  args?: readonly string[];
+}
+
+/** A served application. */
+export interface Serving<Model, Event> extends Server {
+  /** The engine, for timers, sockets and scripts that read and write too. */
+  readonly engine: Engine<Model, Event>;
+}
+
+/** What a module can export to be served: an application, a handler, or an object with one. */
+export type Servable<Model, Event> = App<Model, Event> | FetchHandler | { fetch: FetchHandler };
+
+/** What keeps `value` from being served, or `undefined` if nothing does. */
+export function faultOfServable(value: unknown): string | undefined {
+  return handlerOf(value) === undefined ? faultOfApp(value) : undefined;
+}
+
+function handlerOf(value: unknown): FetchHandler | undefined {
+  if (typeof value === "function") return value as FetchHandler;
+  if (typeof value !== "object" || value === null || !("fetch" in value)) return undefined;
+  const holder = value as { fetch: FetchHandler };
+  return typeof holder.fetch === "function"
+    ? (request, info) => holder.fetch(request, info)
+    : undefined;
+}
+
+/**
+ * Serves as the command line and the environment say, and prints the address once it accepts
+ * connections. If it cannot, it says why in one line and ends the process.
+ */
+export async function serveApp<Model, Event>(
+  app: Servable<Model, Event>,
+  options: ServeOptions,
+): Promise<Serving<Model, Event> | Server> {
+  try {
+    const line = readCommandLine(options.args ?? process.argv.slice(2));
+    const name = options.module === undefined ? "app.ts" : fileName(options.module);
+    if (line.help) return printAndExit(`Usage: ${name} [options]\n\n${describeOptions()}`);
+    if (line.version) return printAndExit(versionLine());
+    const [surplus] = line.positional;
+    if (surplus !== undefined) throw new UsageError(`unknown argument "${surplus}"; see --help`);
+    return await start(app, resolveSettings(line.flags, process.env, options), options.log);
+  } catch (error) {
+    exitWith(error);
+  }
+}
+
+function fileName(module: string): string {
+  return module.startsWith("file:") ? fileURLToPath(module).replace(/^.*\//, "") : module;
+}
+
+/** Prints to standard output and ends the process. */
+export function printAndExit(text: string): never {
+  console.log(text);
+  process.exit(0);
+}
+
+/** Serves with settings that are known. */
+export async function start<Model, Event>(
+  app: Servable<Model, Event>,
+  settings: ResolvedSettings,
+  log?: EventLog,
+): Promise<Serving<Model, Event> | Server> {
+  const handler = handlerOf(app);
+  if (handler !== undefined) {
+    const server = await listenAt(handler, settings);
+    return announce(server, () => server.stop({ graceMs: STOP_GRACE_MS }));
+  }
+  const fault = faultOfApp(app);
+  if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
+  const engine = await openEngineOn(app as App<Model, Event>, settings, log);
+  let server: Server;
+  try {
+    server = await listenAt(engine.fetch, settings);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  const stop = async () => {
+    await server.stop({ graceMs: STOP_GRACE_MS });
+    await engine.close();
+  };
+  return { ...announce(server, stop), engine };
+}
+
+async function openEngineOn<Model, Event>(
+  app: App<Model, Event>,
+  settings: ResolvedSettings,
+  given: EventLog | undefined,
+): Promise<Engine<Model, Event>> {
+  const { eventsFile, bodyBytesMax, requestTimeoutMs, writeQueueMax } = settings;
+  const log = given ?? await openFileLog(eventsFile).catch((error) => {
+    throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
+  });
+  const progress = progressLine(log.name);
+  try {
+    return await openEngine(app, {
+      log,
+      bodyBytesMax,
+      requestTimeoutMs,
+      writeQueueMax,
+      onProgress: progress.show,
+    });
+  } catch (error) {
+    await log.close();
+    throw error;
+  } finally {
+    progress.end();
+  }
+}
+
+async function listenAt(handler: FetchHandler, settings: ResolvedSettings): Promise<Server> {
+  try {
+    return await listen(handler, { ...settings.addr, report: printError });
+  } catch (error) {
+    if (!hasCode(error)) throw error;
+    throw new StartError(explain(error, `listen on ${formatAddress(settings.addr)}`));
+  }
+}
+
+/** Errors of the platform that its user can mend, by their POSIX names. */
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; stop what listens there, or choose another --addr",
+  EADDRNOTAVAIL: "this machine has no such address; choose another --addr",
+  ENOTFOUND: "there is no such host; choose another --addr",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a folder; choose another --events-file",
+  ENOENT: "the folder does not exist; create it, or choose another --events-file",
+  ENOTDIR: "part of the path is not a folder; choose another --events-file",
+  EROFS: "the file system is read-only; choose another --events-file",
+  ENOSPC: "no space left on the disk",
+};
+
+function hasCode(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string" &&
+    Object.hasOwn(EXPLANATIONS, error.code);
+}
+
+function explain(error: { code: string }, what: string): string {
+  return `cannot ${what}: ${EXPLANATIONS[error.code]}`;
+}
+
+/** Says where the server listens, and stops it on a signal. */
+function announce(server: Server, stop: () => Promise<void>): Server {
+  let stopping: Promise<void> | undefined;
+  const stopOnce = () => stopping ??= stop();
+  const onSignal = () => {
+    if (stopping !== undefined) process.exit(1);
+    const bound = setTimeout(() => {
+      printWarning("could not stop in time; what was answered is on disk");
+      process.exit(1);
+    }, 2 * STOP_GRACE_MS);
+    bound.unref();
+    stopOnce().then(() => process.exit(0), exitWith);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  console.log(`Listening on http://${formatAddress(server.addr)}`);
+  return {
+    addr: server.addr,
+    async stop(): Promise<void> {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+      await stopOnce();
+    },
+  };
+}

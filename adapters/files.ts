@@ -1,0 +1,73 @@
+/**
+ * The disk port on real files, through `node:fs`, which all three runtimes have. It only
+ * translates; what an error means is the log's business.
+ */
+
+import * as fs from "node:fs";
+import { dirname } from "node:path";
+import type { Disk, DiskFile } from "../runtime/log/disk.ts";
+import { lockFile } from "./lock.ts";
+
+/** Files are the server's own. */
+const MODE = 0o600;
+
+/** The machine's file system. */
+export const disk: Disk = {
+  open(path) {
+    try {
+      return new OpenFile(fs.openSync(path, "r+"));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  create: (path) => new OpenFile(fs.openSync(path, "wx+", MODE)),
+  remove: (path) => fs.rmSync(path, { force: true }),
+  syncFolder(path) {
+    const folder = fs.openSync(dirname(path), "r");
+    try {
+      fs.fsyncSync(folder);
+    } finally {
+      fs.closeSync(folder);
+    }
+  },
+  lock: lockFile,
+};
+
+class OpenFile implements DiskFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  size(): number {
+    return fs.fstatSync(this.#fd).size;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    return fs.readSync(this.#fd, into, 0, into.length, offset);
+  }
+
+  write(bytes: Uint8Array, offset: number): number {
+    return fs.writeSync(this.#fd, bytes, 0, bytes.length, offset);
+  }
+
+  syncNow(): void {
+    fs.fdatasyncSync(this.#fd);
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#fd, (error) => error ? reject(error) : resolve());
+    });
+  }
+
+  truncate(size: number): void {
+    fs.ftruncateSync(this.#fd, size);
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}

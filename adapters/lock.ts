@@ -1,0 +1,123 @@
+/**
+ * The writer's lock: exactly one process may write a log.
+ *
+ * Two locks, because each has a hole that the other closes. A socket named after the file's
+ * device and inode answers who holds it, whatever path led there, but is not seen from
+ * another network namespace (a container). `flock` is seen there, but only where util-linux
+ * is installed. Both are gone with the process, however it ends.
+ */
+
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { connect, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { setTimeout } from "node:timers/promises";
+import { AlcedoError } from "../runtime/errors.ts";
+import type { DiskLock } from "../runtime/log/disk.ts";
+
+/** Milliseconds that the holder has for saying who it is. */
+const ANSWER_MS = 1000;
+
+/** How often a socket at which nobody answers is tried, and the milliseconds between. */
+const ATTEMPTS = 10;
+const ATTEMPT_MS = 50;
+
+/**
+ * Locks the file at `path`.
+ *
+ * @throws {AlcedoError} `log_locked`, naming the process that holds it.
+ */
+export async function lockFile(path: string): Promise<DiskLock> {
+  const { dev, ino } = fs.statSync(path, { bigint: true });
+  const name = `alcedo-log-${dev}-${ino}`;
+  // An abstract socket leaves nothing behind (unix(7)); elsewhere a path must do.
+  const address = process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
+  const holder = `pid ${process.pid}, started ${new Date().toISOString()}`;
+  const server = await listen(address, holder);
+  if (typeof server === "string") throw locked(path, server);
+  let flock: number | undefined;
+  try {
+    flock = takeFlock(`${path}.lock`, holder);
+  } catch (error) {
+    server.close();
+    throw error instanceof HeldBy ? locked(path, error.message) : error;
+  }
+  return {
+    release(): void {
+      server.close();
+      if (flock !== undefined) fs.closeSync(flock);
+    },
+  };
+}
+
+function locked(path: string, holder: string): AlcedoError {
+  return new AlcedoError(
+    "log_locked",
+    `Cannot open log "${resolve(path)}": it is in use (${holder}); stop that process, or choose ` +
+      `another --events-file`,
+  );
+}
+
+/**
+ * Listens on the address and tells whoever connects who it is. Returns what the holder says
+ * if there is one: a process that was killed may hold its sockets for a moment more, so an
+ * address at which nobody answers is tried again.
+ */
+async function listen(address: string, holder: string): Promise<Server | string> {
+  for (let attempt = 1;; attempt++) {
+    const server = createServer((socket) => {
+      socket.on("error", () => {}); // Whoever asked has gone.
+      socket.end(`${holder}\n`);
+    });
+    const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      server.once("error", resolve);
+      server.listen(address, () => resolve(undefined));
+    });
+    if (error === undefined) {
+      server.unref();
+      return server;
+    }
+    if (error.code !== "EADDRINUSE") throw error;
+    const answer = await ask(address);
+    if (answer !== undefined || attempt === ATTEMPTS) return answer ?? "another process";
+    // A path outlives its process: where nobody answers, it is a leftover.
+    if (!address.startsWith("\0")) fs.rmSync(address, { force: true });
+    await setTimeout(ATTEMPT_MS);
+  }
+}
+
+/** The line that the holder of a lock answers with; `undefined` if nobody answers. */
+function ask(address: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let line = "";
+    const socket = connect(address);
+    socket.setTimeout(ANSWER_MS, () => socket.destroy());
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => line += text);
+    socket.on("error", () => {}); // Then nobody answers.
+    socket.on("close", () => resolve(line.trim() || undefined));
+  });
+}
+
+class HeldBy extends Error {}
+
+/**
+ * Takes `flock(2)` on a file beside the log through a descriptor that util-linux's `flock`
+ * inherits: the lock belongs to the open file, and so stays when `flock` has ended.
+ */
+function takeFlock(path: string, holder: string): number | undefined {
+  const fd = fs.openSync(path, "a+", 0o600);
+  const { status, error } = spawnSync("flock", ["-xn", "3"], {
+    stdio: ["ignore", "ignore", "ignore", fd],
+  });
+  if (status === 0) {
+    fs.ftruncateSync(fd, 0);
+    fs.writeSync(fd, `${holder}\n`);
+    return fd;
+  }
+  fs.closeSync(fd);
+  if (error !== undefined) return undefined; // There is no `flock` here: the socket must do.
+  throw new HeldBy(fs.readFileSync(path, "utf8").trim() || "another process");
+}

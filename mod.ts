@@ -1,0 +1,47 @@
+/**
+ * Alcedo: a web runtime for applications whose database is their own model.
+ *
+ * This is the public face, and the command when it is run: `deno run -A mod.ts app.ts`.
+ * Everything else is private, except the server adapters under `alcedo/deno`, `alcedo/bun`
+ * and `alcedo/node`.
+ *
+ * @module
+ */
+
+export { openFileLog } from "./adapters/file_log.ts";
+export type { FileLogOptions } from "./adapters/file_log.ts";
+export { openEngine } from "./adapters/open_engine.ts";
+export type { EngineOptions } from "./adapters/open_engine.ts";
+export { serve } from "./adapters/serve.ts";
+export type { ServeOptions, Serving } from "./adapters/cli/serve_app.ts";
+export { defineApp } from "./runtime/app.ts";
+export type {
+  App,
+  AppBase,
+  AppDefinition,
+  Context,
+  DeepReadonly,
+  ErrorHandler,
+  ErrorHandlers,
+  Handler,
+  ReadContext,
+  SaveEvent,
+  WriteAnswer,
+  WriteContext,
+} from "./runtime/app.ts";
+export { checkApp } from "./runtime/check_app.ts";
+export type { AppProblem } from "./runtime/check_app.ts";
+export type { Clock } from "./runtime/clock.ts";
+export { bytes, json } from "./runtime/codec.ts";
+export type { Codec, IsJson } from "./runtime/codec.ts";
+export type { Engine, Health, WriteTools, Written } from "./runtime/engine.ts";
+export { AlcedoError, HttpError } from "./runtime/errors.ts";
+export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
+export type { FetchHandler, RequestInfo, Server } from "./runtime/http/fetch_handler.ts";
+export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
+export type { Commit, EventBatch, EventLog } from "./runtime/log/event_log.ts";
+export { memoryLog } from "./runtime/log/memory_log.ts";
+export type { ReplayProgress } from "./runtime/replay.ts";
+
+// No top-level await: it would deadlock with an application that imports this module.
+if (import.meta.main) import("./adapters/cli/main.ts").then(({ main }) => main());

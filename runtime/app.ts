@@ -150,7 +150,9 @@ export function defineApp<Model, Event>(
 /** Says what keeps `value` from being an application, or `undefined` if nothing does. */
 export function faultOfApp(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) {
-    return `${value === null ? "null" : typeof value} is not an application; make one with defineApp({ initModel, updateModel, handleRequest })`;
+    return `${
+      value === null ? "null" : typeof value
+    } is not an application; make one with defineApp({ initModel, updateModel, handleRequest })`;
   }
   const app = value as Record<string, unknown>;
   for (const name of ["initModel", "updateModel", "handleRequest"]) {

@@ -1,36 +1,21 @@
 /**
- * What runs an application: requests in, answers out, and no answer before what it shows is
- * on disk.
+ * What runs an application, without a socket and without a file: servers call `fetch`, others
+ * `read` and `write`, and the log is given.
  *
- * It brings together the model's versions (`models.ts`), the one writer (`writer.ts`) and
- * the group commit (`group_commit.ts`), and holds every answer until it may leave. It knows
- * no socket and no file: servers call `fetch`, and the log is given.
+ * It puts together the state (`store.ts`) and what answers requests (`http/app_handler.ts`).
  */
 
 import type { App, DeepReadonly, SaveEvent, WriteAnswer } from "./app.ts";
 import { faultOfApp } from "./app.ts";
 import type { Clock } from "./clock.ts";
-import { Reading, Writing } from "./context.ts";
-import { Deadlines } from "./deadlines.ts";
-import { AlcedoError, HttpError, isFault, refusal, unavailable } from "./errors.ts";
-import { type Gate, GroupCommit, type PendingCommit } from "./group_commit.ts";
-import { bufferBody } from "./http/buffered_body.ts";
-import { defaultErrorPage, finishErrorPage } from "./http/error_pages.ts";
-import type { FetchHandler, RequestInfo } from "./http/fetch_handler.ts";
-import { withGatedBody } from "./http/gated_body.ts";
-import { isOtherMethod, isWriteMethod, type WriteMethod } from "./http/methods.ts";
-import {
-  BODY_BYTES_MAX,
-  HELD_READ_MS,
-  HELD_READS_MAX,
-  REQUEST_TIMEOUT_MS,
-  WRITE_QUEUE_MAX,
-} from "./limits.ts";
+import { AlcedoError } from "./errors.ts";
+import { AppHandler } from "./http/app_handler.ts";
+import type { RequestInfo } from "./http/fetch_handler.ts";
+import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts";
 import type { EventLog } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
-import { isPromise, Models, type Version } from "./models.ts";
-import { codecOf, replay, type ReplayProgress } from "./replay.ts";
-import { type WriteJob, type WriteOutcome, Writer } from "./writer.ts";
+import type { ReplayProgress } from "./replay.ts";
+import { openStore, type Store } from "./store.ts";
 
 /** Options of {@linkcode openEngine}. */
 export interface EngineOptions {
@@ -147,80 +132,47 @@ export async function openEngine<Model, Event>(
 ): Promise<Engine<Model, Event>> {
   const fault = faultOfApp(app);
   if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
-  const { log } = options;
-  const { model, style } = await replay(app, log, log.durable, options);
-  return new RunningEngine(app, options, new Models(app, model, log.durable, style));
+  const { requestTimeoutMs: timeoutMs = REQUEST_TIMEOUT_MS, writeQueueMax = WRITE_QUEUE_MAX } =
+    options;
+  const store = await openStore({ ...options, app, timeoutMs, writeQueueMax }, options);
+  return new RunningEngine(app, store, options, timeoutMs);
 }
 
 class RunningEngine<Model, Event> implements Engine<Model, Event> {
-  readonly fetch: FetchHandler & Engine<Model, Event>["fetch"];
-  readonly #app: App<Model, Event>;
-  readonly #options: EngineOptions;
+  readonly fetch: Engine<Model, Event>["fetch"];
+  readonly #store: Store<Model, Event>;
+  readonly #handler: AppHandler<Model, Event>;
   readonly #log: EventLog;
-  readonly #models: Models<Model, Event>;
-  readonly #commits: GroupCommit<Model>;
-  readonly #writer: Writer<Model, Event>;
-  readonly #fetchHost: FetchHost<Model, Event>;
-  readonly #handlerDeadlines: Deadlines;
-  readonly #heldDeadlines: Deadlines;
-  readonly #bodyBytesMax: number;
+  readonly #report: (error: unknown) => void;
+  /** What `waitUntil` was given and has not settled. */
   readonly #background = new Set<Promise<unknown>>();
-  readonly #waitUntil: (promise: Promise<unknown>) => void;
-  #rebuilding: Promise<void> | undefined;
-  /** Why the model could not be built again. */
-  #broken: unknown;
-  #rebuilds = 0;
-  #losses = 0;
-  #heldReads = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(app: App<Model, Event>, options: EngineOptions, models: Models<Model, Event>) {
-    const { log, clock, report } = options;
-    const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.#app = app;
-    this.#options = options;
+  constructor(
+    app: App<Model, Event>,
+    store: Store<Model, Event>,
+    options: EngineOptions,
+    timeoutMs: number,
+  ) {
+    const { log, clock, report, bodyBytesMax = BODY_BYTES_MAX } = options;
+    const waitUntil = (promise: Promise<unknown>) => this.#keepOpenFor(promise);
+    const parts = { app, store, clock, report, bodyBytesMax, timeoutMs, waitUntil };
+    const handler = new AppHandler(parts);
+    this.#store = store;
+    this.#handler = handler;
     this.#log = log;
-    this.#models = models;
-    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
-    this.#commits = new GroupCommit(log, clock, {
-      onDurable: (newest) => this.#onDurable(newest),
-      onLost: (reason) => this.#onLost(reason),
-    });
-    this.#writer = new Writer({
-      app,
-      models,
-      commits: this.#commits,
-      clock,
-      report,
-      timeoutMs,
-      queueMax: options.writeQueueMax ?? WRITE_QUEUE_MAX,
-      isHeld: () => this.#rebuilding !== undefined || this.#commits.isFull,
-      onSpoiled: (cause) => {
-        this.#rebuild(unavailable("the model is built again after a failed write", cause));
-      },
-    });
-    this.#handlerDeadlines = new Deadlines(clock, timeoutMs);
-    this.#heldDeadlines = new Deadlines(clock, HELD_READ_MS);
-    this.#waitUntil = (promise) => this.#keepOpenFor(promise);
-    this.#fetchHost = {
-      app,
-      commits: this.#commits,
-      waitUntil: this.#waitUntil,
-      gated: (response, info, version) => this.#gated(response, info, version),
-      errorAnswer: (error, request, info, seen) =>
-        this.#errorAnswer(error, request, info, this.#durableAt(seen)),
-    };
+    this.#report = report;
     // A property, not a method: it is handed to servers by itself.
-    this.fetch = (request, info = new OwnInfo(request)) => this.#fetch(request, info);
+    this.fetch = (request, info = new OwnInfo(request)) => handler.fetch(request, info);
   }
 
   async read<Result>(
     look: (model: DeepReadonly<Model>) => Result | Promise<Result>,
   ): Promise<Result> {
     if (this.#closing !== undefined) throw closed();
-    const version = await this.#readable();
+    const version = await this.#store.readable();
     const result = await look(version.model as DeepReadonly<Model>);
-    await this.#durable(version);
+    await this.#store.durable(version);
     return result;
   }
 
@@ -232,7 +184,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   ): Promise<Written<Result>> {
     if (this.#closing !== undefined) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
-      this.#writer.submit({
+      this.#store.submit({
         signal: undefined,
         handle: (model, saveEvent) => change(model, { saveEvent }),
         check: () => {},
@@ -241,14 +193,14 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
           if (!outcome.ok) {
             // An error says what the handler saw, so it waits as an answer does.
             const { error, sequence } = outcome;
-            this.#commits.whenDurable(sequence, { open: (lost) => reject(lost ?? error) });
+            this.#store.whenDurable(sequence, { open: (lost) => reject(lost ?? error) });
             return;
           }
           const written = {
             result: outcome.answer as Result,
             position: formatPosition(this.#log.history, outcome.sequence),
           };
-          this.#commits.whenDurable(outcome.sequence, {
+          this.#store.whenDurable(outcome.sequence, {
             open: (lost) => lost === undefined ? resolve(written) : reject(lost),
           });
         },
@@ -257,24 +209,12 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   }
 
   health(): Health {
-    const { applied, durable, flushes, state } = this.#commits;
+    const { figures, state } = this.#store;
     return {
-      state: this.#closing !== undefined
-        ? "closed"
-        : this.#broken !== undefined
-        ? "unavailable"
-        : state === "failed"
-        ? "read-only"
-        : state === "full"
-        ? "disk full"
-        : "ok",
-      applied,
-      durable,
-      position: formatPosition(this.#log.history, durable),
+      state: this.#closing === undefined ? state : "closed",
+      ...figures,
+      position: formatPosition(this.#log.history, figures.durable),
       logBytes: this.#log.durableBytes,
-      flushes,
-      writesWaiting: this.#writer.waiting,
-      rebuilds: this.#rebuilds,
     };
   }
 
@@ -288,366 +228,18 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   }
 
   async #close(): Promise<void> {
-    await this.#writer.idle();
-    await this.#durableAt(this.#commits.applied).catch(() => {}); // Reported when it was lost.
+    this.#handler.close();
+    await this.#store.settled();
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
-    await this.#rebuilding;
-    this.#writer.close();
-    this.#handlerDeadlines.close();
-    this.#heldDeadlines.close();
+    this.#handler.stopTimers();
+    this.#store.close();
     await this.#log.close();
   }
 
   #keepOpenFor(promise: Promise<unknown>): void {
-    const settled = Promise.resolve(promise).catch(this.#options.report)
+    const settled = Promise.resolve(promise).catch(this.#report)
       .finally(() => this.#background.delete(settled));
     this.#background.add(settled);
-  }
-
-  // Requests
-
-  #fetch(request: Request, info: RequestInfo): Response | Promise<Response> {
-    const method = request.method;
-    if (isWriteMethod(method)) return this.#fetchWrite(request, info, method);
-    if (!isOtherMethod(method)) {
-      return this.#errorAnswer(refusal(501, `unknown method ${method}`), request, info);
-    }
-    const version = this.#models.durable;
-    if (version.lost !== undefined || this.#closing !== undefined) {
-      return this.#fetchHeld(request, info);
-    }
-    let answer: unknown;
-    try {
-      answer = this.#app.handleRequest(
-        request,
-        version.model as DeepReadonly<Model>,
-        new Reading(method, info, this.#waitUntil),
-      );
-    } catch (error) {
-      return this.#errorAnswer(error, request, info, this.#durable(version));
-    }
-    if (isResponse(answer)) return this.#leave(answer, request, info, version);
-    return this.#fetchSlow(answer, request, info, version);
-  }
-
-  /** A read whose handler has not answered at once. */
-  async #fetchSlow(
-    answer: unknown,
-    request: Request,
-    info: RequestInfo,
-    version: Version<Model>,
-  ): Promise<Response> {
-    try {
-      if (isPromise(answer)) answer = await this.#withDeadline(answer);
-      checkResponse(answer, "a read handler must answer with a Response");
-    } catch (error) {
-      return this.#errorAnswer(error, request, info, this.#durable(version));
-    }
-    return this.#leave(answer, request, info, version);
-  }
-
-  #withDeadline<T>(promise: PromiseLike<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      let isOver = false;
-      const waiting = {
-        expiresAt: Infinity,
-        expire(): void {
-          isOver = true;
-          reject(refusal(504, "the read handler took too long"));
-        },
-      };
-      this.#handlerDeadlines.start(waiting);
-      promise.then(
-        (value) => {
-          this.#handlerDeadlines.stop(waiting);
-          resolve(value);
-        },
-        (error) => {
-          this.#handlerDeadlines.stop(waiting);
-          if (isOver && isFault(error)) this.#options.report(error);
-          reject(error);
-        },
-      );
-    });
-  }
-
-  /** A read that came while there was no model to show. */
-  async #fetchHeld(request: Request, info: RequestInfo): Promise<Response> {
-    try {
-      if (this.#closing !== undefined) throw closing();
-      await this.#readable();
-    } catch (error) {
-      return this.#errorAnswer(error, request, info);
-    }
-    return this.#fetch(request, info);
-  }
-
-  #fetchWrite(
-    request: Request,
-    info: RequestInfo,
-    method: WriteMethod,
-  ): Response | Promise<Response> {
-    if (this.#closing !== undefined) {
-      return this.#errorAnswer(closing(), request, info);
-    }
-    // Before the body is read, as well as after it: it would be read for nothing.
-    if (this.#writer.isFull) {
-      return this.#errorAnswer(unavailable("too many writes wait"), request, info);
-    }
-    let body: Promise<void> | undefined;
-    try {
-      body = bufferBody(request, this.#bodyBytesMax);
-    } catch (error) {
-      return this.#errorAnswer(error, request, info);
-    }
-    const write = new FetchWrite(this.#fetchHost, request, info, method);
-    if (body === undefined) this.#writer.submit(write);
-    else {
-      body.then(
-        () => this.#closing === undefined ? this.#writer.submit(write) : write.refuse(closing()),
-        (error) => write.refuse(error),
-      );
-    }
-    return write.response;
-  }
-
-  // Answers
-
-  /** Lets `response` leave when all that can be seen in `version` is durable. */
-  #leave(
-    response: Response,
-    request: Request,
-    info: RequestInfo,
-    version: Version<Model>,
-  ): Response | Promise<Response> {
-    const gated = this.#gated(response, info, version);
-    if (version.lost === undefined && version.sequence <= this.#commits.durable) return gated;
-    return this.#durable(version).then(() => gated, (lost) => {
-      gated.body?.cancel(lost).catch(() => {});
-      return this.#errorAnswer(lost, request, info);
-    });
-  }
-
-  /**
-   * Gates the chunks of a body that may yet be made from a model that moves; called as soon
-   * as there is an answer, so that what is complete is not held to what comes later.
-   */
-  #gated(response: Response, info: RequestInfo, version: Version<Model>): Response {
-    if (!this.#models.mayMove || info.hasStaticBody?.(response) === true) return response;
-    return withGatedBody(response, () => this.#durable(version));
-  }
-
-  /** Resolves when all that can be seen in `version` now is durable; rejects if it is lost. */
-  #durable(version: Version<Model>): Promise<void> {
-    if (version.lost !== undefined) return Promise.reject(version.lost);
-    return this.#durableAt(version.sequence);
-  }
-
-  #durableAt(sequence: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#commits.whenDurable(sequence, {
-        open: (lost) => lost === undefined ? resolve() : reject(lost),
-      });
-    });
-  }
-
-  /**
-   * The answer for an error, from the application's page for its status, or the default one.
-   * What it was thrown for may be undone yet, so it waits until `seen` is durable; then the
-   * page is made from the durable model.
-   */
-  async #errorAnswer(
-    error: unknown,
-    request: Request,
-    info: RequestInfo,
-    seen?: Promise<void>,
-  ): Promise<Response> {
-    if (isFault(error)) this.#options.report(error);
-    let answer = error instanceof HttpError ? error : new HttpError(500, "", { cause: error });
-    await seen?.catch((lost: HttpError) => {
-      answer = lost;
-    });
-    const page = this.#app.errors?.[answer.status] ?? this.#app.errors?.default;
-    if (page === undefined) return defaultErrorPage(answer.status, answer.headers);
-    try {
-      const version = await this.#readable();
-      const response: unknown = await page(
-        answer,
-        request,
-        version.model as DeepReadonly<Model>,
-      );
-      checkResponse(response, `errors[${answer.status}] must answer with a Response`);
-      const gated = this.#gated(response, info, version);
-      await this.#durable(version);
-      return finishErrorPage(gated, answer);
-    } catch (error) {
-      if (isFault(error)) this.#options.report(error);
-      return defaultErrorPage(answer.status, answer.headers);
-    }
-  }
-
-  // The model's fate
-
-  #onDurable(newest: PendingCommit<Model>): void {
-    // While the model is built again, the versions of now are the old ones.
-    if (this.#rebuilding === undefined) this.#models.advance(newest.version);
-    this.#writer.pump();
-  }
-
-  #onLost(reason: HttpError): void {
-    this.#losses++;
-    this.#options.report(reason.cause);
-    const canGoBack = this.#rebuilding !== undefined ||
-      this.#models.goBack(this.#commits.durable, reason);
-    if (!canGoBack) this.#rebuild(reason);
-    this.#writer.interrupt(
-      unavailable("the log failed while the write was handled; it was not saved", reason),
-    );
-    this.#writer.pump();
-  }
-
-  /** Builds the model again from the log and from the commits that wait for the disk. */
-  #rebuild(reason: HttpError): void {
-    this.#models.loseAll(reason);
-    this.#rebuilds++;
-    this.#options.warn(
-      "The model is built again from the log, because it is changed in place and a write " +
-        "failed after it was applied. Reads wait meanwhile: validate in the handler.",
-    );
-    this.#rebuilding = this.#replayAll().catch((error) => {
-      this.#broken = error;
-      this.#options.report(error);
-    }).finally(() => {
-      // A model that could not be built stays lost, and writes wait no longer: they fail.
-      this.#rebuilding = undefined;
-      this.#writer.pump();
-    });
-  }
-
-  async #replayAll(): Promise<void> {
-    const codec = codecOf(this.#app);
-    for (;;) {
-      const losses = this.#losses;
-      const until = this.#commits.durable;
-      const waiting = this.#commits.undurable();
-      const { model } = await replay(this.#app, this.#log, until, this.#options);
-      // Some of those that waited are lost: begin again without them.
-      if (losses !== this.#losses) continue;
-      this.#models.reset(model, until);
-      for (const entry of waiting) {
-        const events = entry.commit.events.map((bytes) => codec.decode(bytes));
-        entry.version = this.#models.keep(this.#models.apply(events), entry.sequence);
-        if (entry.sequence <= this.#commits.durable) this.#models.advance(entry.version);
-      }
-      return;
-    }
-  }
-
-  /** The model for a read: at once, or when it has been built again. */
-  async #readable(): Promise<Version<Model>> {
-    const version = this.#models.durable;
-    if (version.lost === undefined) return version;
-    const rebuilding = this.#rebuilding;
-    if (rebuilding === undefined || this.#heldReads >= HELD_READS_MAX) {
-      throw unavailable("there is no model to read", version.lost);
-    }
-    this.#heldReads++;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const waiting = {
-          expiresAt: Infinity,
-          expire: () => reject(unavailable("the model is still being built again", version.lost)),
-        };
-        this.#heldDeadlines.start(waiting);
-        rebuilding.then(() => {
-          this.#heldDeadlines.stop(waiting);
-          resolve();
-        });
-      });
-    } finally {
-      this.#heldReads--;
-    }
-    return this.#readable();
-  }
-}
-
-/** What a {@linkcode FetchWrite} needs of its engine. */
-interface FetchHost<Model, Event> {
-  readonly app: App<Model, Event>;
-  readonly commits: GroupCommit<Model>;
-  readonly waitUntil: (promise: Promise<unknown>) => void;
-  /** Gates a body, as soon as there is an answer. */
-  gated(response: Response, info: RequestInfo, version: Version<Model>): Response;
-  /** The answer for an error, once what the handler saw is durable. */
-  errorAnswer(
-    error: unknown,
-    request: Request,
-    info: RequestInfo,
-    seen: number,
-  ): Promise<Response>;
-}
-
-/** A write that came as a request: the job for the writer, and the gate of its answer. */
-class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
-  readonly response: Promise<Response>;
-  readonly #host: FetchHost<Model, Event>;
-  readonly #request: Request;
-  readonly #info: RequestInfo;
-  readonly #method: WriteMethod;
-  #resolve: (response: Response | Promise<Response>) => void;
-  #context: Writing<Event> | undefined;
-  #answer: Response | undefined;
-
-  constructor(
-    host: FetchHost<Model, Event>,
-    request: Request,
-    info: RequestInfo,
-    method: WriteMethod,
-  ) {
-    this.#host = host;
-    this.#request = request;
-    this.#info = info;
-    this.#method = method;
-    this.#resolve = () => {}; // The promise calls back before its constructor returns.
-    this.response = new Promise((resolve) => this.#resolve = resolve);
-  }
-
-  get signal(): AbortSignal {
-    return this.#info.signal;
-  }
-
-  handle(model: DeepReadonly<Model>, saveEvent: SaveEvent<Event>): unknown {
-    const { app, waitUntil } = this.#host;
-    this.#context = new Writing(this.#method, this.#info, saveEvent, waitUntil);
-    return app.handleRequest(this.#request, model, this.#context);
-  }
-
-  check(answer: unknown): void {
-    checkResponse(answer, "a write handler must answer with a Response, or a function");
-  }
-
-  interrupt(reason: HttpError): void {
-    this.#context?.interrupt(reason);
-  }
-
-  done(outcome: WriteOutcome<Model>): void {
-    if (!outcome.ok) {
-      this.refuse(outcome.error, outcome.sequence);
-      return;
-    }
-    // `check` has seen to it that it is a response.
-    this.#answer = this.#host.gated(outcome.answer as Response, this.#info, outcome.version);
-    this.#host.commits.whenDurable(outcome.sequence, this);
-  }
-
-  open(lost: HttpError | undefined): void {
-    if (lost === undefined && this.#answer !== undefined) this.#resolve(this.#answer);
-    else this.refuse(lost);
-  }
-
-  /** Answers with the page for `error`, once all up to `seen` is durable. */
-  refuse(error: unknown, seen = 0): void {
-    this.#resolve(this.#host.errorAnswer(error, this.#request, this.#info, seen));
   }
 }
 
@@ -668,31 +260,6 @@ class OwnInfo implements RequestInfo {
   }
 }
 
-function closing(): HttpError {
-  return refusal(503, "the engine is closed");
-}
-
 function closed(): AlcedoError {
   return new AlcedoError("engine_closed", "Cannot use the engine: it is closed");
-}
-
-/** Whether `value` is a Response; servers replace the class, so its name must do. */
-function isResponse(value: unknown): value is Response {
-  return typeof value === "object" && value !== null && Symbol.toStringTag in value &&
-    value[Symbol.toStringTag] === "Response";
-}
-
-/** @throws {TypeError} if `value` is no Response. */
-function checkResponse(value: unknown, expectation: string): asserts value is Response {
-  if (!isResponse(value)) {
-    throw new TypeError(`Cannot answer: ${expectation}, not ${describe(value)}`);
-  }
-}
-
-function describe(value: unknown): string {
-  return typeof value === "object" && value !== null
-    ? `an object of class ${value.constructor?.name}`
-    : typeof value === "function"
-    ? "a function"
-    : String(value);
 }

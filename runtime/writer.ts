@@ -16,6 +16,7 @@ import { COMMIT_BYTES_MAX } from "./limits.ts";
 import { sizeInCommit } from "./log/event_log.ts";
 import { isPromise, type Models, type Version } from "./models.ts";
 import { codecOf } from "./replay.ts";
+import { Slab } from "./slab.ts";
 
 /** How a write ended. */
 export type WriteOutcome<Model> =
@@ -91,30 +92,6 @@ class Write<Model, Event> implements Expiring {
     this.#onExpire(this);
   }
 }
-
-/**
- * Copies of encoded events, cut from larger buffers: an `ArrayBuffer` for each small event
- * would be a good part of what a write costs.
- */
-class Slab {
-  #buffer = new Uint8Array(0);
-  #used = 0;
-
-  copy(bytes: Uint8Array): Uint8Array {
-    if (bytes.length > SLAB_BYTES / 8) return bytes.slice();
-    if (this.#used + bytes.length > this.#buffer.length) {
-      this.#buffer = new Uint8Array(SLAB_BYTES);
-      this.#used = 0;
-    }
-    const copy = this.#buffer.subarray(this.#used, this.#used + bytes.length);
-    copy.set(bytes);
-    this.#used += bytes.length;
-    return copy;
-  }
-}
-
-/** Bytes of a slab: hundreds of small events, and little to hold on to for one of them. */
-const SLAB_BYTES = 64 * 1024;
 
 interface Waiting<Model, Event> {
   readonly job: WriteJob<Model, Event>;
@@ -192,7 +169,7 @@ export class Writer<Model, Event> {
       this.#queueStart = 0;
     }
     this.#isPumping = false;
-    if (this.#isIdle) for (const callback of this.#onIdle.splice(0)) callback();
+    if (this.#isIdle) { for (const callback of this.#onIdle.splice(0)) callback(); }
   }
 
   /** Ends the write in hand, if there is one: the commits that it may have seen are lost. */

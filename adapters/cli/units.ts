@@ -65,8 +65,9 @@ export interface Address {
 
 /** Reads `:9000`, `localhost:9000`, `127.0.0.1:9000`, `[::1]:9000`. */
 export function parseAddress(text: string): Address {
-  const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/]*)):(\d+)$/.exec(text) ??
-    [];
+  const [, bracketed, plain, digits] =
+    /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/]*)):(\d+)$/.exec(text) ??
+      [];
   const port = digits === undefined ? NaN : Number(digits);
   if (!(port <= 65535)) {
     throw new SyntaxError(`"${text}" is not an address; write :9000, HOST:9000 or [::1]:9000`);

@@ -16,8 +16,8 @@ const USED = Symbol("used");
 type BufferedRequest = Request & { [BYTES]: Uint8Array<ArrayBuffer>; [USED]: boolean };
 
 /**
- * Reads the body of `request` into memory; the promise resolves when it is there. Returns
- * `undefined` if there is no body: the request is as it should be.
+ * Reads the body of `request` into memory. Returns a promise that resolves when it is there,
+ * or `undefined` if there is nothing to wait for.
  *
  * @throws {HttpError} 413 if the body has more than `bytesMax` bytes, 400 if it ends early.
  */
@@ -26,11 +26,11 @@ export function bufferBody(request: Request, bytesMax: number): Promise<void> | 
   const length = headers.get("content-length");
   if (length === null) {
     // Asking for the stream is dear on some platforms, so only where there may be one.
-    if (request.body === null) return undefined;
+    if (request.body === null) return attach(request, EMPTY);
     return readStream(request.body, bytesMax).then((bytes) => attach(request, bytes));
   }
   if (Number(length) > bytesMax) throw tooLarge(bytesMax);
-  if (length === "0" && !headers.has("transfer-encoding")) return undefined;
+  if (length === "0" && !headers.has("transfer-encoding")) return attach(request, EMPTY);
   return request.arrayBuffer().then(
     (buffer) => {
       if (buffer.byteLength > bytesMax) throw tooLarge(bytesMax);
@@ -79,8 +79,10 @@ function unreadable(cause: unknown): HttpError {
   return refusal(400, "the body could not be read to its end", { cause });
 }
 
+const EMPTY = new Uint8Array(0);
+
 /** Lets the methods of `request` answer from `bytes`. */
-function attach(request: Request, bytes: Uint8Array<ArrayBuffer>): void {
+function attach(request: Request, bytes: Uint8Array<ArrayBuffer>): undefined {
   const prototype: object = Object.getPrototypeOf(request);
   let buffered = prototypes.get(prototype);
   if (buffered === undefined) {

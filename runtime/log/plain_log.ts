@@ -12,7 +12,8 @@ import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Commit, EventBatch, EventLog } from "./event_log.ts";
 import { newHistory } from "./position.ts";
-import { CUT_SHORT, OVERLONG, readUvarint, uvarintEnd, writeUvarint } from "./uvarint.ts";
+import { PlainReader, unreadable } from "./plain_reader.ts";
+import { writeUvarint } from "./uvarint.ts";
 
 /** Options of {@linkcode openPlainLog}. */
 export interface PlainLogOptions {
@@ -24,9 +25,6 @@ export interface PlainLogOptions {
   /** Names what is kept aside: the time of day, in milliseconds since 1970. */
   timeOfDay: () => number;
 }
-
-/** Events in one batch of a read; with the bytes of a batch it bounds its memory. */
-const EVENTS_PER_BATCH_MAX = 65_536;
 
 /**
  * The first bytes of the payload that opens a log in the checked format. Its framing is
@@ -81,7 +79,7 @@ interface Found {
 /** Finds the whole events of a file. */
 function walk(file: DiskFile, path: string): Found {
   const size = file.size();
-  const reader = new Reader(file, size, path);
+  const reader = new PlainReader(file, size, path);
   let count = 0;
   let end = 0;
   for (let batch = reader.next(); batch !== undefined; batch = reader.next()) {
@@ -93,10 +91,6 @@ function walk(file: DiskFile, path: string): Found {
     end = reader.end;
   }
   return { count, end, size };
-}
-
-function unreadable(path: string, why: string, options?: ErrorOptions): AlcedoError {
-  return new AlcedoError("log_unreadable", `Cannot open log "${path}": ${why}`, options);
 }
 
 /** Keeps what follows the last whole event in a file of its own, then cuts it off. */
@@ -167,123 +161,6 @@ function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, name: str
   }
 }
 
-/** Reads whole events from the start of a file, up to `size`, in batches. */
-class Reader {
-  #buffer: Uint8Array = new Uint8Array(READ_BYTES + 1);
-  readonly #bounds = new Uint32Array(2 * EVENTS_PER_BATCH_MAX);
-  /** Where in the file the buffer begins, and how many bytes of it are filled. */
-  #offset = 0;
-  #filled = 0;
-  /** Where in the buffer the first event that was not handed out begins. */
-  #next = 0;
-
-  readonly #file: DiskFile;
-  readonly #size: number;
-  readonly #name: string;
-
-  constructor(file: DiskFile, size: number, name: string) {
-    this.#file = file;
-    this.#size = size;
-    this.#name = name;
-  }
-
-  /** Where the last event that was handed out ends in the file. */
-  get end(): number {
-    return this.#offset + this.#next;
-  }
-
-  /** The next events, or `undefined` when no whole one follows. */
-  next(countMax: number = EVENTS_PER_BATCH_MAX): EventBatch | undefined {
-    for (;;) {
-      const start = this.#next;
-      const count = this.#scan(Math.min(countMax, EVENTS_PER_BATCH_MAX));
-      if (count > 0) {
-        const { length } = this.#buffer;
-        // One byte stays free behind the events: batches promise it.
-        assert(this.#next < length, "a batch leaves a byte behind its last event");
-        return {
-          bytes: this.#buffer.subarray(0, this.#next + 1),
-          bounds: this.#bounds,
-          count,
-          offset: this.#offset,
-        };
-      }
-      assert(this.#next === start, "no event was passed over");
-      if (!this.#fill()) return undefined;
-    }
-  }
-
-  /** Notes the bounds of the whole events in the buffer; returns how many. */
-  #scan(countMax: number): number {
-    const buffer = this.#buffer;
-    const bounds = this.#bounds;
-    const filled = this.#filled;
-    let at = this.#next;
-    let count = 0;
-    while (count < countMax && at < filled) {
-      let size = buffer[at] ?? 0;
-      let from = at + 1;
-      if (size > 0x7f) {
-        size = readUvarint(buffer, at, filled);
-        if (size === CUT_SHORT) break;
-        if (size === OVERLONG || size > COMMIT_BYTES_MAX) throw this.#damaged(at);
-        from = uvarintEnd(buffer, at);
-      }
-      if (from + size > filled) break;
-      bounds[2 * count] = from;
-      bounds[2 * count + 1] = from + size;
-      count++;
-      at = from + size;
-    }
-    this.#next = at;
-    return count;
-  }
-
-  /** An event's size that no event can have, at `at` in the buffer. */
-  #damaged(at: number): AlcedoError {
-    const offset = this.#offset + at;
-    if (offset === 0) return unreadable(this.#name, "not a log: choose another --events-file");
-    return unreadable(
-      this.#name,
-      `damaged at offset ${offset}: what stands there as the size of an event is more than an ` +
-        `event may have (${COMMIT_BYTES_MAX}); nothing was changed, restore it from a copy`,
-    );
-  }
-
-  /** Drops what was handed out and reads on; `false` at the end of the file. */
-  #fill(): boolean {
-    const rest = this.#buffer.subarray(this.#next, this.#filled);
-    if (rest.length + 1 === this.#buffer.length) {
-      // One event fills the buffer. Its size is known to be legal, so doubling is bounded.
-      const larger = new Uint8Array(Math.min(2 * rest.length, COMMIT_BYTES_MAX + 10) + 1);
-      larger.set(rest);
-      this.#buffer = larger;
-    } else {
-      this.#buffer.copyWithin(0, this.#next, this.#filled);
-    }
-    this.#offset += this.#next;
-    this.#filled = rest.length;
-    this.#next = 0;
-    const room = this.#buffer.length - 1 - this.#filled;
-    const left = this.#size - this.#offset - this.#filled;
-    const read = this.#file.read(
-      this.#buffer.subarray(this.#filled, this.#filled + Math.min(room, left)),
-      this.#offset + this.#filled,
-    );
-    this.#filled += read;
-    return read > 0;
-  }
-
-  /** The byte behind the events that were handed out last, which their reader may change. */
-  get byteBehind(): number {
-    return this.#buffer[this.#next] ?? 0;
-  }
-
-  set byteBehind(byte: number) {
-    this.#buffer[this.#next] = byte;
-  }
-}
-
 /** Errors of a write that mean that there is no room, and that nothing else is wrong. */
 const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
@@ -337,7 +214,7 @@ class PlainLog implements EventLog {
 
   async *read(until: number): AsyncIterable<EventBatch> {
     assert(until <= this.#count, "only what is durable is read");
-    const reader = new Reader(this.#file, this.#end, this.name);
+    const reader = new PlainReader(this.#file, this.#end, this.name);
     for (let left = until; left > 0;) {
       const batch = reader.next(left);
       if (batch === undefined) {

@@ -8,7 +8,7 @@
  * write; this takes 0.3. `request.clone()` makes a new one for those who need it.
  */
 
-import { HttpError, refusal } from "../errors.ts";
+import { type HttpError, refusal } from "../errors.ts";
 
 const BYTES = Symbol("bytes");
 const USED = Symbol("used");

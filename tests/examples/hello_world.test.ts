@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { listening, start, withFolder } from "../support/server_process.ts";
+import { listening, signal, start, withFolder } from "../support/server_process.ts";
 
 const EXAMPLE = "examples/hello_world/main.ts";
 
@@ -16,7 +16,7 @@ async function withExample(folder: string, body: (url: string) => Promise<void>)
   try {
     await body(await listening(server));
   } finally {
-    server.child.kill();
+    signal(server, "SIGTERM");
     await server.ended;
   }
 }

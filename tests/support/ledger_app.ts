@@ -1,40 +1,201 @@
 /**
- * An application for tests of the whole: it keeps the entries that were posted, in order,
- * and shows them all. `/slow` answers when the file named by `?until` is there.
+ * The application that the engine's properties are about: its model is the list of all events,
+ * so that every answer says exactly which commits it shows. What a handler does (save, wait,
+ * throw, answer in one of many ways) is in a plan that comes with the request.
  */
 
-import { existsSync, watch } from "node:fs";
-import { dirname } from "node:path";
-import { defineApp, HttpError, serve } from "../../mod.ts";
+import { type App, defineApp, type DeepReadonly } from "../../runtime/app.ts";
+import { HttpError } from "../../runtime/errors.ts";
+import type { SimulatedClock } from "./simulated_clock.ts";
 
-const app = defineApp({
-  initModel: (): string[] => [],
-  updateModel: (entries, events: readonly string[]) => [...entries, ...events],
-  handleRequest: async (request, entries, { saveEvent, signal }) => {
-    const url = new URL(request.url);
-    if (url.pathname === "/boom") throw new Error("a secret of the server");
-    if (url.pathname === "/slow") await appears(url.searchParams.get("until") ?? "", signal);
-    if (saveEvent === undefined) return Response.json(entries);
-    const entry = await request.text();
-    if (entry === "") throw new HttpError(422, "an entry is never empty");
-    saveEvent(entry);
-    return (entries) => new Response(`${entries.length}\n`);
-  },
-});
-export default app;
+export interface LedgerEvent {
+  readonly id: string;
+  /** Makes it larger than a sector, or a page. */
+  readonly pad?: string;
+  /** `updateModel` throws on it. */
+  readonly isPoison?: true;
+}
 
-/** Resolves when there is a file at `path`. */
-function appears(path: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const watcher = watch(dirname(path), { signal }, look);
-    watcher.on("error", () => resolve());
-    function look(): void {
-      if (!existsSync(path)) return;
-      watcher.close();
-      resolve();
-    }
-    look();
+export interface Ledger {
+  ids: string[];
+}
+
+export type Style = "pure" | "in place";
+
+export type Ending =
+  | "answer"
+  | "respond" // a function of the model that the write produced
+  | "respond throws"
+  | "stream"
+  | "throw"
+  | "conflict" // an HttpError because of what the model shows
+  | "nonsense"; // not a Response
+
+/** What a handler does. */
+export interface Plan {
+  /** Names the request and its events; no two requests of a run have the same. */
+  readonly key: string;
+  readonly via: "fetch" | "engine";
+  readonly writes: boolean;
+  readonly body: boolean;
+  /** Milliseconds after the start of the run. */
+  readonly at: number;
+  /** Milliseconds to wait before saving, between events, and after; undefined: not even a turn. */
+  readonly waits: readonly (number | undefined)[];
+  readonly events: number;
+  readonly padBytes: number;
+  readonly poison: boolean;
+  readonly ending: Ending;
+  /** Milliseconds after which the client leaves. */
+  readonly leavesAfter: number | undefined;
+}
+
+/** What is known of a request while it runs, noted by the handler itself. */
+export interface Trace {
+  readonly plan: Plan;
+  /** When the handler started, in the order of handlers; undefined before. */
+  order: number | undefined;
+  /** All that it has looked at. */
+  seen: string[];
+  saved: string[];
+  hasAnswered: boolean;
+}
+
+export interface LedgerOptions {
+  readonly style: Style;
+  readonly hasPages: boolean;
+  readonly clock: SimulatedClock;
+  readonly traces: ReadonlyMap<string, Trace>;
+}
+
+/** The application; handlers find their plan by the path of the request. */
+export function ledgerApp(options: LedgerOptions): App<Ledger, LedgerEvent> {
+  return defineApp<Ledger, LedgerEvent>({
+    initModel: () => ({ ids: [] }),
+    updateModel: options.style === "pure" ? updatePure : updateInPlace,
+    handleRequest(request, model, { saveEvent }) {
+      const trace = options.traces.get(new URL(request.url).pathname.slice(1));
+      if (trace === undefined) throw new HttpError(404);
+      return drive(responses(work(trace, model, saveEvent), options, trace), options.clock);
+    },
+    ...(options.hasPages ? { errors: { 409: page, default: page } } : {}),
   });
 }
 
-if (import.meta.main) await serve(app, { module: import.meta.url });
+/** The same for `engine.read` and `engine.write`: answers with the list itself. */
+export function handleDirectly(
+  trace: Trace,
+  model: DeepReadonly<Ledger>,
+  saveEvent: ((event: LedgerEvent) => void) | undefined,
+  clock: SimulatedClock,
+): WriteResult | Promise<WriteResult> {
+  return drive(work(trace, model, saveEvent), clock);
+}
+
+export type WriteResult = string[] | ((model: DeepReadonly<Ledger>) => string[]);
+
+function page(error: HttpError, _request: Request, model: DeepReadonly<Ledger>): Response {
+  return Response.json({ message: error.message, saw: model.ids }, { status: error.status });
+}
+
+function updatePure(model: Ledger, events: readonly LedgerEvent[]): Ledger {
+  const ids = [...model.ids];
+  for (const event of events) {
+    if (event.isPoison) throw new Error(`poison in ${event.id}`);
+    ids.push(event.id);
+  }
+  return { ids };
+}
+
+function updateInPlace(model: Ledger, events: readonly LedgerEvent[]): Ledger {
+  for (const event of events) {
+    // By half, before it throws.
+    model.ids.push(event.id);
+    if (event.isPoison) throw new Error(`poison in ${event.id}`);
+  }
+  return model;
+}
+
+let order = 0;
+
+/** What a handler does; it yields where it waits. */
+function* work(
+  trace: Trace,
+  model: DeepReadonly<Ledger>,
+  saveEvent: ((event: LedgerEvent) => void) | undefined,
+): Generator<number, WriteResult> {
+  const { plan } = trace;
+  trace.order = order++;
+  const look = (at = model) => trace.seen = [...at.ids];
+  look();
+  const [before, between, after] = plan.waits;
+  if (before !== undefined) yield before;
+  if (saveEvent !== undefined) {
+    for (let i = 0; i < plan.events; i++) {
+      if (i > 0 && between !== undefined) yield between;
+      const id = `${plan.key}.${i}`;
+      saveEvent({
+        id,
+        pad: "x".repeat(plan.padBytes),
+        ...(plan.poison && i === plan.events - 1 ? { isPoison: true } : {}),
+      });
+      trace.saved.push(id);
+    }
+  }
+  if (after !== undefined) yield after;
+  look();
+  if (plan.ending === "throw") throw new Error(`thrown by ${plan.key}`);
+  if (plan.ending === "conflict") throw new HttpError(409, JSON.stringify(model.ids));
+  trace.hasAnswered = true;
+  if (!plan.writes) return look();
+  if (plan.ending === "respond") return (produced) => look(produced);
+  if (plan.ending === "respond throws") {
+    return () => {
+      throw new Error(`thrown by ${plan.key}`);
+    };
+  }
+  return look();
+}
+
+/** Turns what {@linkcode work} returns into what a handler answers with. */
+function* responses(
+  work: Generator<number, WriteResult>,
+  { clock }: LedgerOptions,
+  trace: Trace,
+): Generator<number, Response | ((model: DeepReadonly<Ledger>) => Response)> {
+  const result = yield* work;
+  const { ending } = trace.plan;
+  // A mistake that an application in JavaScript can make.
+  if (ending === "nonsense") return "nonsense" as unknown as Response;
+  if (typeof result === "function") return (model) => Response.json({ saw: result(model) });
+  if (ending !== "stream") return Response.json({ saw: result });
+  return new Response(streamOf(trace, clock));
+}
+
+/** A body in three lines, each of which shows the model as it is when the line is made. */
+function streamOf(trace: Trace, clock: SimulatedClock): ReadableStream<Uint8Array> {
+  let lines = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      const wait = trace.plan.waits[lines];
+      if (wait !== undefined) await clock.sleep(wait);
+      controller.enqueue(new TextEncoder().encode(JSON.stringify({ saw: trace.seen }) + "\n"));
+      if (++lines === 3) controller.close();
+    },
+  });
+}
+
+/** Runs `work`, at once as far as it does not wait. */
+function drive<T>(work: Generator<number, T>, clock: SimulatedClock): T | Promise<T> {
+  const next = work.next();
+  if (next.done) return next.value;
+  return (async () => {
+    for (let step = next; !step.done;) {
+      if (step.value > 0) await clock.sleep(step.value);
+      else await undefined;
+      step = work.next();
+      if (step.done) return step.value;
+    }
+    throw new Error("not reached");
+  })();
+}

@@ -54,6 +54,14 @@ export function start(file: string, args: readonly string[], options: StartOptio
   return { child, stdout: () => stdout, stderr: () => stderr, ended };
 }
 
+/**
+ * Sends a signal. Deno's own `child.kill` would report the signal as the end of a process that
+ * handled it.
+ */
+export function signal(started: Started, name: NodeJS.Signals): void {
+  if (started.child.pid !== undefined) process.kill(started.child.pid, name);
+}
+
 /** Resolves with the URL once the server has said where it listens. */
 export async function listening(started: Started): Promise<string> {
   const url = () => /^Listening on (http:\S+)$/m.exec(started.stdout())?.[1];

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { listening, ROOT, signal, start, withFolder } from "../support/server_process.ts";
 
-const APP = "tests/support/ledger_app.ts";
+const APP = "tests/support/diary_app.ts";
 const MOD = "mod.ts";
 
 /** Starts and waits for the end: what came out, and the exit code. */
@@ -278,7 +278,7 @@ test("what a handler throws is on standard error once, with its stack, and nowhe
     signal(server, "SIGTERM");
     await server.ended;
     assert.equal(server.stderr().match(/error: a secret of the server/gi)?.length, 1);
-    assert.equal(server.stderr().match(/ledger_app\.ts:15/g)?.length, 1, server.stderr());
+    assert.equal(server.stderr().match(/diary_app\.ts:15/g)?.length, 1, server.stderr());
     assert.equal(server.stdout(), `Listening on ${url}\n`);
   });
 });

@@ -21,7 +21,7 @@ test(`a server that is killed ${ROUNDS} times under load keeps all it has answer
     const sent = new Set<string>();
     const answered: string[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
-      const server = start("tests/support/ledger_app.ts", args);
+      const server = start("tests/support/diary_app.ts", args);
       const url = await listening(server);
       const entries: string[] = await (await fetch(url)).json();
       assert.equal(new Set(entries).size, entries.length, "no entry is there twice");

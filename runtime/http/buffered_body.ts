@@ -89,9 +89,9 @@ function attach(request: Request, bytes: Uint8Array<ArrayBuffer>): undefined {
     const made: object = Object.create(prototype, Object.getOwnPropertyDescriptors(methods));
     prototypes.set(prototype, buffered = made);
   }
-  Object.setPrototypeOf(request, buffered);
   (request as BufferedRequest)[BYTES] = bytes;
   (request as BufferedRequest)[USED] = false;
+  Object.setPrototypeOf(request, buffered);
 }
 
 /** The prototypes that go in front: one for each kind of request that a server makes. */

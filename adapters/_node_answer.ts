@@ -42,7 +42,7 @@ export function createAnswerer(report: Report): Answerer {
     if (!(response instanceof LightResponse)) return false;
     const parts = lightParts(response);
     return parts !== undefined && typeof parts[1] === "string" &&
-      hasBodyStatus(parts[0]) && getsContentType(parts[2]);
+      hasBodyStatus(parts[0]) && isSentWell(parts[2]);
   }
 
   function isComplete(response: Response): boolean {
@@ -86,6 +86,11 @@ export function createAnswerer(report: Report): Answerer {
   return { isPlainText, hasStaticBody: trustedBodyTest(isComplete), send, fail };
 }
 
+const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** What says where a message ends, and so has to be true. */
+const FRAMING_FIELDS = ["content-length", "transfer-encoding", "trailer"];
+
 /** The symbol under which lightweight responses hold their parts, if these are such. */
 function findPartsKey(): symbol | undefined {
   const sample = new Response("text", { status: 201 }) as Opened;
@@ -113,13 +118,25 @@ function isBodiless(status: number): boolean {
   return status === 204 || status === 205 || status === 304;
 }
 
-/** Whether `@hono/node-server` sends a content type with text: not if a record lacks it. */
-function getsContentType(headers: HeadersInit | undefined): boolean {
-  if (headers === undefined || headers instanceof Headers || Array.isArray(headers)) return true;
+/**
+ * Whether `@hono/node-server` makes of `headers` the right fields for text, and without an
+ * error: it does not add a content type to a record, nor does it check lengths or names.
+ */
+function isSentWell(headers: HeadersInit | undefined): boolean {
+  if (headers === undefined) return true;
+  if (headers instanceof Headers) return !FRAMING_FIELDS.some((name) => headers.has(name));
+  if (Array.isArray(headers)) return false;
+  let saysType = false;
   for (const name in headers) {
-    if (name.length === 12 && name.toLowerCase() === "content-type") return true;
+    const value: unknown = headers[name];
+    if (typeof value !== "string" || !FIELD_VALUE.test(value) || !FIELD_NAME.test(name)) {
+      return false;
+    }
+    const lower = name.toLowerCase();
+    if (lower === "content-type") saysType = true;
+    else if (FRAMING_FIELDS.includes(lower)) return false;
   }
-  return false;
+  return saysType;
 }
 
 function isWhole(body: unknown): body is string | Uint8Array | null {
@@ -172,9 +189,16 @@ function sendWhole(
   body: string | Uint8Array | null,
 ): void {
   if (typeof body === "string") fields["content-type"] ??= "text/plain;charset=UTF-8";
-  const isLengthKnown = body !== null || !isBodiless(status) && outgoing.req.method !== "HEAD";
-  if (isLengthKnown && fields["transfer-encoding"] === undefined) {
-    fields["content-length"] ??= body === null ? 0 : Buffer.byteLength(body);
+  if (body !== null) {
+    const size = Buffer.byteLength(body);
+    const said = fields["content-length"];
+    // It would leave the client with a part of the next answer, or waiting for the rest.
+    if (said !== undefined && Number(said) !== size && outgoing.req.method !== "HEAD") {
+      throw new RangeError(`Cannot send a response: it says ${said} bytes, and has ${size}`);
+    }
+    if (fields["transfer-encoding"] === undefined) fields["content-length"] ??= size;
+  } else if (!isBodiless(status) && outgoing.req.method !== "HEAD") {
+    fields["content-length"] = 0;
   }
   outgoing.writeHead(status, fields);
   outgoing.end(body ?? undefined);
@@ -189,6 +213,7 @@ function sendStream(
   report: Report,
 ): void {
   const reader = body.getReader();
+  outgoing.strictContentLength = true;
   if (!outgoing.destroyed) outgoing.writeHead(status, fields);
   if (outgoing.destroyed || outgoing.req.method === "HEAD") {
     reader.cancel().catch(report);

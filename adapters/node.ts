@@ -21,6 +21,11 @@ import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
 import { createStop } from "./_stop.ts";
 
+/** Tells Hono's error handler that there is nothing left to send. */
+const ANSWERED = Symbol("answered");
+const answeredElsewhere: Promise<Response> = Promise.reject(ANSWERED);
+answeredElsewhere.catch(() => {});
+
 /**
  * Serves `fetch`, and resolves once connections are accepted. It replaces the global `Request`
  * and `Response` by subclasses of them that are cheap to make.
@@ -32,11 +37,11 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   const server = createServer();
   const addr = await listening(server, hostname, port);
   const fallback = fallbackAuthority(addr.hostname, addr.port);
-  // Its environments for HTTP/2 have no business here: the server is one for HTTP/1.
+  // As a server for HTTP/1 it gets no other bindings than those.
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
     hostname: fallback,
-    // Only a URL that cannot be gets here: what handlers throw is caught before.
-    errorHandler: () => defaultErrorPage(400),
+    // Besides what was answered elsewhere only a URL that cannot be gets here.
+    errorHandler: (error) => error === ANSWERED ? undefined : defaultErrorPage(400),
   });
   const answerer = createAnswerer(report);
   let stopping = false;
@@ -55,29 +60,25 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   ): Response | Promise<Response> {
     try {
       const response = fetch(request, exchange);
-      if (response instanceof Promise) {
-        response.then(
-          (late) => send(outgoing, late),
-          (error: unknown) => send(outgoing, failurePage(error, report)),
-        );
-        return answeredElsewhere();
-      }
-      if (answerer.isPlainText(response)) return response;
-      send(outgoing, response);
-      return answeredElsewhere();
+      if (!(response instanceof Promise)) return send(outgoing, response);
+      return response.then(
+        (late) => send(outgoing, late),
+        (error: unknown) => send(outgoing, failurePage(error, report)),
+      );
     } catch (error) {
-      return failurePage(error, report);
+      return send(outgoing, failurePage(error, report));
     }
   }
 
-  function send(outgoing: ServerResponse, response: Response): void {
+  /** Hands plain text on to Hono, and sends all else. */
+  function send(outgoing: ServerResponse, response: Response): Response | Promise<Response> {
     if (stopping) outgoing.shouldKeepAlive = false;
+    if (answerer.isPlainText(response)) return response;
     answerer.send(outgoing, response);
+    return answeredElsewhere;
   }
 
   server.on("request", (incoming, outgoing) => {
-    outgoing.strictContentLength = true;
-    if (stopping) outgoing.shouldKeepAlive = false;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
   server.on("connect", (_, socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
@@ -98,11 +99,6 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
       cut: () => server.closeAllConnections(),
     }),
   };
-}
-
-/** What Hono gets in place of a response that it shall not send: it waits, holding nothing. */
-function answeredElsewhere(): Promise<Response> {
-  return new Promise(() => {});
 }
 
 /** An empty `hostname` is every address: Node takes IPv6 with IPv4, or IPv4 alone. */

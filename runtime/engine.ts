@@ -171,9 +171,12 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   ): Promise<Result> {
     if (this.#closing !== undefined) throw closed();
     const version = await this.#store.readable();
-    const result = await look(version.model as DeepReadonly<Model>);
-    await this.#store.durable(version);
-    return result;
+    try {
+      return await look(version.model as DeepReadonly<Model>);
+    } finally {
+      // An error says what was seen, too. If that is lost, this is what is thrown.
+      await this.#store.durable(version);
+    }
   }
 
   write<Result>(

@@ -48,9 +48,10 @@ export async function openPlainLog(path: string, options: PlainLogOptions): Prom
   if (file === undefined) {
     file = disk.create(path);
     file.syncNow();
-    disk.syncFolder(path);
   }
   file.close();
+  // Also where it was there: whoever made it may have been stopped before its name was durable.
+  disk.syncFolder(path);
   const lock = await disk.lock(path);
   try {
     // Opened again under the lock: until it was ours, the name could lead elsewhere.

@@ -4,7 +4,7 @@
  * throw, answer in one of many ways) is in a plan that comes with the request.
  */
 
-import { type App, defineApp, type DeepReadonly } from "../../runtime/app.ts";
+import { type App, type DeepReadonly, defineApp } from "../../runtime/app.ts";
 import { HttpError } from "../../runtime/errors.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
 
@@ -76,7 +76,8 @@ export function ledgerApp(options: LedgerOptions): App<Ledger, LedgerEvent> {
     handleRequest(request, model, { saveEvent }) {
       const trace = options.traces.get(new URL(request.url).pathname.slice(1));
       if (trace === undefined) throw new HttpError(404);
-      return drive(responses(work(trace, model, saveEvent), options, trace), options.clock);
+      const { clock } = options;
+      return drive(responses(work(trace, model, saveEvent), { clock, trace, model }), clock);
     },
     ...(options.hasPages ? { errors: { 409: page, default: page } } : {}),
   });
@@ -157,11 +158,16 @@ function* work(
   return look();
 }
 
+interface Handling {
+  readonly clock: SimulatedClock;
+  readonly trace: Trace;
+  readonly model: DeepReadonly<Ledger>;
+}
+
 /** Turns what {@linkcode work} returns into what a handler answers with. */
 function* responses(
   work: Generator<number, WriteResult>,
-  { clock }: LedgerOptions,
-  trace: Trace,
+  { clock, trace, model }: Handling,
 ): Generator<number, Response | ((model: DeepReadonly<Ledger>) => Response)> {
   const result = yield* work;
   const { ending } = trace.plan;
@@ -169,17 +175,17 @@ function* responses(
   if (ending === "nonsense") return "nonsense" as unknown as Response;
   if (typeof result === "function") return (model) => Response.json({ saw: result(model) });
   if (ending !== "stream") return Response.json({ saw: result });
-  return new Response(streamOf(trace, clock));
+  return new Response(streamOf({ clock, trace, model }));
 }
 
 /** A body in three lines, each of which shows the model as it is when the line is made. */
-function streamOf(trace: Trace, clock: SimulatedClock): ReadableStream<Uint8Array> {
+function streamOf({ clock, trace, model }: Handling): ReadableStream<Uint8Array> {
   let lines = 0;
   return new ReadableStream({
     async pull(controller) {
       const wait = trace.plan.waits[lines];
       if (wait !== undefined) await clock.sleep(wait);
-      controller.enqueue(new TextEncoder().encode(JSON.stringify({ saw: trace.seen }) + "\n"));
+      controller.enqueue(new TextEncoder().encode(JSON.stringify({ saw: model.ids }) + "\n"));
       if (++lines === 3) controller.close();
     },
   });
@@ -187,15 +193,16 @@ function streamOf(trace: Trace, clock: SimulatedClock): ReadableStream<Uint8Arra
 
 /** Runs `work`, at once as far as it does not wait. */
 function drive<T>(work: Generator<number, T>, clock: SimulatedClock): T | Promise<T> {
-  const next = work.next();
-  if (next.done) return next.value;
-  return (async () => {
-    for (let step = next; !step.done;) {
-      if (step.value > 0) await clock.sleep(step.value);
-      else await undefined;
-      step = work.next();
-      if (step.done) return step.value;
-    }
-    throw new Error("not reached");
-  })();
+  const step = work.next();
+  return step.done ? step.value : driveOn(work, step.value, clock);
+}
+
+async function driveOn<T>(
+  work: Generator<number, T>,
+  ms: number,
+  clock: SimulatedClock,
+): Promise<T> {
+  if (ms > 0) await clock.sleep(ms);
+  else await undefined;
+  return drive(work, clock);
 }

@@ -198,15 +198,11 @@ export class SimulatedDisk implements Disk {
         return file.read(into.subarray(0, most), offset);
       },
       write: (bytes, offset) => {
-        // The step may be cut short by the crash, like the write.
-        try {
-          step();
-        } catch (error) {
-          if (isOpen && this.steps === this.faults.crashAtStep) {
-            file.write(bytes.subarray(0, this.#random.upTo(bytes.length)), offset);
-          }
-          throw error;
+        // A write that the crash cuts short may have done any part of its work.
+        if (!this.#hasCrashed && this.steps + 1 >= this.faults.crashAtStep) {
+          file.write(bytes.subarray(0, this.#random.upTo(bytes.length)), offset);
         }
+        step();
         return this.#write(file, bytes, offset);
       },
       truncate: (size) => {

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { type Engine, openEngine } from "../../runtime/engine.ts";
 import { AlcedoError, HttpError } from "../../runtime/errors.ts";
+import { RETRY_AFTER_S } from "../../runtime/limits.ts";
 import {
   handleDirectly,
   type Ledger,
@@ -77,7 +78,10 @@ export async function runLives(
     // A crash while opening leaves what the next life finds to the next life.
     if (found === "torn") {
       // The format's own gap: the very first event was torn, and so the file is no log.
-      assert.ok(base.length === 0 && !history.some(isAcknowledged), "nothing was acknowledged");
+      assert.ok(
+        base.length === 0 && !history.some(isAcknowledged),
+        "what was acknowledged is torn",
+      );
       return { acknowledged, failed };
     }
     if (found !== undefined) {
@@ -92,7 +96,7 @@ export async function runLives(
   const last = new Runner(LAST_LIFE, scenario.lives.length, { clock, storage, setting });
   const found = await last.open();
   if (found === "torn") {
-    assert.ok(base.length === 0 && !history.some(isAcknowledged), "nothing was acknowledged");
+    assert.ok(base.length === 0 && !history.some(isAcknowledged), "what was acknowledged is torn");
     return { acknowledged, failed };
   }
   assert.ok(found !== undefined, "the log opens when nothing fails");
@@ -130,17 +134,9 @@ class Runner {
   constructor(life: Life, index: number, world: World) {
     this.#life = life;
     this.#world = world;
-    this.#exchanges = life.plans.map((plan) => ({
-      trace: {
-        plan: { ...plan, key: `${index}-${plan.key}` },
-        order: undefined,
-        seen: [],
-        saved: [],
-        hasAnswered: false,
-      },
-      before: this.#acknowledged,
-      outcome: undefined,
-    }));
+    this.#exchanges = life.plans.map((plan) =>
+      exchangeOf({ ...plan, key: `${index}-${plan.key}` })
+    );
     this.#traces = new Map(this.#exchanges.map(({ trace }) => [trace.plan.key, trace]));
   }
 
@@ -326,9 +322,28 @@ class Runner {
     ];
     assert.deepEqual(model, expected, "the model shows what was acknowledged, in order");
     this.#checkReports();
+    await this.#checkMended(engine);
     let isClosed = false;
     engine.close().then(() => isClosed = true);
     await clock.runUntil(() => isClosed || storage.hasCrashed);
+  }
+
+  /** When nothing fails any more, writes go on by themselves, unless the log has failed. */
+  async #checkMended(engine: Engine<Ledger, LedgerEvent>): Promise<void> {
+    const { clock, storage } = this.#world;
+    await clock.advance(TIMEOUT_MS); // The last of the faults has come then.
+    storage.set({ at: 0, kind: "mended", amount: 0 });
+    await clock.advance(1000 * RETRY_AFTER_S);
+    const { state } = engine.health();
+    const exchange = exchangeOf({ ...LAST_WRITE, key: `last-${clock.now()}` });
+    this.#exchanges.push(exchange);
+    this.#ask(engine, exchange);
+    await clock.runUntil(() =>
+      exchange.outcome !== undefined || this.#failure !== undefined || storage.hasCrashed
+    );
+    if (storage.hasCrashed) return;
+    this.#throwFailure();
+    assert.equal(exchange.outcome?.status, state === "read-only" ? 503 : 200, "the last write");
   }
 
   /** What a handler threw is reported once, if it is the server's fault. */
@@ -345,6 +360,25 @@ class Runner {
       }
     }
   }
+}
+
+const LAST_WRITE: Plan = {
+  key: "",
+  via: "engine",
+  writes: true,
+  body: false,
+  at: 0,
+  waits: [],
+  events: 1,
+  padBytes: 0,
+  poison: false,
+  ending: "answer",
+  leavesAfter: undefined,
+};
+
+function exchangeOf(plan: Plan): Exchange {
+  const trace = { plan, order: undefined, seen: [], saved: [], hasAnswered: false };
+  return { trace, before: new Set(), outcome: undefined };
 }
 
 function isAcknowledged({ trace, outcome }: Exchange): boolean {

@@ -22,7 +22,6 @@ const FAULTS: readonly FaultKind[] = [
   "failing write",
   "failing cut",
   "slow",
-  "slow",
   "fast",
 ];
 const ENDS: readonly LifeEnd["kind"][] = ["close", "kill", "nothing", "everything", "prefix"];
@@ -75,11 +74,19 @@ function life(options: PlanOptions): fc.Arbitrary<Life> {
     kind: fc.constantFrom(...(options.faults ?? FAULTS)),
     amount: fc.integer({ min: 0, max: 20 }),
   });
+  // From the start, as a rule: only then is there much that is not durable yet.
+  const slow: fc.Arbitrary<Fault> = fc.record({
+    at: fc.constant(0),
+    kind: fc.constant("slow"),
+    amount: fc.integer({ min: 5, max: 40 }),
+  });
   return fc.record({
-    plans: fc.array(fc.oneof({ weight: 3, arbitrary: plan(true) }, plan(false)), {
+    plans: fc.array(fc.oneof({ weight: 2, arbitrary: plan(true) }, plan(false)), {
       maxLength: 12,
     }).map((plans) => plans.map((plan, index) => ({ ...plan, key: String(index) }))),
-    faults: fc.array(fault, { maxLength: 4 }),
+    faults: fc.tuple(fc.array(slow, { maxLength: 1 }), fc.array(fault, { maxLength: 4 })).map(
+      (faults) => faults.flat(),
+    ),
     end: fc.record({
       kind: fc.constantFrom(...(options.ends ?? ENDS)),
       atStep: fc.integer({ min: 1, max: 60 }),

@@ -35,17 +35,16 @@ export interface Faults {
   syncMsMax: number;
 }
 
-function noFaults(): Faults {
-  return {
-    crashAtStep: Infinity,
-    roomBytes: Infinity,
-    noRoomCode: "ENOSPC",
-    failingWrites: 0,
-    failingSyncs: 0,
-    failingTruncates: 0,
-    syncMsMax: 0,
-  };
-}
+/** A disk that is as it should be. */
+export const GOOD: Readonly<Faults> = {
+  crashAtStep: Infinity,
+  roomBytes: Infinity,
+  noRoomCode: "ENOSPC",
+  failingWrites: 0,
+  failingSyncs: 0,
+  failingTruncates: 0,
+  syncMsMax: 0,
+};
 
 interface Options {
   clock: SimulatedClock;
@@ -59,7 +58,7 @@ interface Machine {
 }
 
 export class SimulatedDisk implements Disk {
-  readonly faults: Faults = noFaults();
+  readonly faults: Faults = { ...GOOD };
   /** Operations so far. */
   steps = 0;
   /** Changes with every operation that may change what a crash leaves. */

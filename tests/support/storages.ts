@@ -4,6 +4,7 @@
  * memory log.
  */
 
+import assert from "node:assert/strict";
 import { decodeVarint } from "#std/encoding/varint";
 import type { Disk } from "../../runtime/log/disk.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
@@ -11,7 +12,7 @@ import { openPlainLog } from "../../runtime/log/plain_log.ts";
 import { eventsOf, flakyLog } from "./flaky_log.ts";
 import type { LedgerEvent } from "./ledger_app.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
-import { SimulatedDisk } from "./simulated_disk.ts";
+import { GOOD, SimulatedDisk } from "./simulated_disk.ts";
 import type { Survival } from "./simulated_file.ts";
 
 export type FaultKind =
@@ -21,7 +22,8 @@ export type FaultKind =
   | "failing write"
   | "failing cut"
   | "slow"
-  | "fast";
+  | "fast"
+  | "mended"; // nothing fails any more
 
 /** What happens to the storage at some time of a life. */
 export interface Fault {
@@ -92,7 +94,9 @@ export function plainStorage(clock: SimulatedClock, seed: number, mutation: Muta
       else if (kind === "failing sync") faults.failingSyncs = 1;
       else if (kind === "failing write") faults.failingWrites = 1;
       else if (kind === "failing cut") faults.failingTruncates = 1;
-      else faults.syncMsMax = kind === "slow" ? amount : 0;
+      else if (kind === "mended") {
+        Object.assign(faults, { ...GOOD, crashAtStep: faults.crashAtStep });
+      } else faults.syncMsMax = kind === "slow" ? amount : 0;
     },
     begin(end) {
       if (end.kind !== "close") disk.faults.crashAtStep = disk.steps + end.atStep;
@@ -116,8 +120,9 @@ function idsIn(bytes: Uint8Array): string[] {
     }
     const end = from + Number(size);
     if (end > bytes.length) break;
-    const event: LedgerEvent = JSON.parse(decoder.decode(bytes.subarray(from, end)));
-    ids.push(event.id);
+    const text = decoder.decode(bytes.subarray(from, end));
+    if (!/^{.*}$/.test(text)) assert.fail(`at offset ${at}, nothing else is in the log: ${text}`);
+    ids.push((JSON.parse(text) as LedgerEvent).id);
     at = end;
   }
   return ids;
@@ -139,6 +144,7 @@ export function memoryStorage(clock: SimulatedClock, _seed: number, mutation: Mu
     set({ kind, amount }) {
       if (kind === "slow") faults.appendMs = amount;
       else if (kind === "fast") faults.appendMs = 0;
+      else if (kind === "mended") faults.nextAppends = "ok";
       else if (kind === "room") {
         if (faults.nextAppends === "full") faults.nextAppends = "ok";
       } else if (kind === "no room") {

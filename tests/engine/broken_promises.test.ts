@@ -1,0 +1,195 @@
+/**
+ * The harness of `promises.test.ts` on logs, disks and runtimes that break one promise on
+ * purpose: it must find out each of them.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Disk, DiskFile } from "../../runtime/log/disk.ts";
+import type { EventLog } from "../../runtime/log/event_log.ts";
+import type { Style } from "../support/ledger_app.ts";
+import { runLives } from "../support/lives.ts";
+import { type Patch, withPatchedRuntime } from "../support/patched_runtime.ts";
+import { scenarios } from "../support/plans.ts";
+import { breaks } from "../support/property.ts";
+import { type Mutation, plainStorage } from "../support/storages.ts";
+
+/** Most are found within 20 cases. */
+const RUNS = 3000;
+
+const UNDONE =
+  /shows what a crash could undo|acknowledged and is in the log|was durable once|is torn/;
+const IN_LOG = /nothing else is in the log|shows what was acknowledged|still is|is in the log/;
+
+async function findsMutation(style: Style, mutation: Mutation, why: RegExp): Promise<void> {
+  const setting = { style, storage: plainStorage, ...mutation };
+  const found = await breaks(RUNS, scenarios(), async (scenario) => {
+    await runLives(scenario, setting);
+  });
+  assert.match(found ?? "nothing found", why);
+}
+
+async function findsPatch(style: Style, patches: readonly Patch[], why: RegExp): Promise<void> {
+  const found = await withPatchedRuntime(patches, async (harness) => {
+    const setting = { style, storage: harness.plainStorage };
+    return await breaks(RUNS, harness.scenarios(), async (scenario) => {
+      await harness.runLives(scenario, setting);
+    });
+  });
+  assert.match(found ?? "nothing found", why);
+}
+
+function withFiles(disk: Disk, change: (file: DiskFile) => Partial<DiskFile>): Disk {
+  const changed = (file: DiskFile): DiskFile => ({ ...file, ...change(file) });
+  return {
+    open(path) {
+      const file = disk.open(path);
+      return file === undefined ? undefined : changed(file);
+    },
+    create: (path) => changed(disk.create(path)),
+    remove: (path) => disk.remove(path),
+    syncFolder: (path) => disk.syncFolder(path),
+    lock: (path) => disk.lock(path),
+  };
+}
+
+function withoutSync(disk: Disk): Disk {
+  return withFiles(disk, () => ({ syncNow: () => {}, sync: () => Promise.resolve() }));
+}
+
+function withoutFolderSync(disk: Disk): Disk {
+  return { ...withFiles(disk, () => ({})), syncFolder: () => {} };
+}
+
+function withoutWritingAgain(disk: Disk): Disk {
+  return withFiles(disk, (file) => ({
+    write: (bytes, offset) =>
+      offset + bytes.length <= file.size() ? bytes.length : file.write(bytes, offset),
+  }));
+}
+
+function withoutCutting(disk: Disk): Disk {
+  return withFiles(disk, () => ({ truncate: () => {} }));
+}
+
+/** Says that commits are durable as soon as they are given to it. */
+function answeringEarly(inner: EventLog): EventLog {
+  let last = Promise.resolve();
+  return {
+    name: inner.name,
+    counts: inner.counts,
+    history: inner.history,
+    get durable() {
+      return inner.durable;
+    },
+    get durableBytes() {
+      return inner.durableBytes;
+    },
+    read: (until) => inner.read(Math.min(until, inner.durable)),
+    append(commits) {
+      last = last.then(() => inner.append(commits)).catch(() => {}); // Nobody is told.
+      return Promise.resolve();
+    },
+    close: () => inner.close(),
+  };
+}
+
+for (const style of ["pure", "in place"] satisfies Style[]) {
+  test(`harness finds a log that is never synced, ${style}`, async () => {
+    await findsMutation(style, { disk: withoutSync }, UNDONE);
+  });
+
+  test(`harness finds answers that leave before the sync, ${style}`, async () => {
+    await findsMutation(style, { log: answeringEarly }, UNDONE);
+  });
+
+  test(`harness finds a tail that is not written again at the start, ${style}`, async () => {
+    await findsMutation(style, { disk: withoutWritingAgain }, UNDONE);
+  });
+
+  test(`harness finds a name that is never durable, ${style}`, async () => {
+    await findsMutation(style, { disk: withoutFolderSync }, UNDONE);
+  });
+
+  test(`harness finds a full log that is not cut back, ${style}`, async () => {
+    await findsMutation(style, { disk: withoutCutting }, IN_LOG);
+  });
+
+  test(`harness finds events that are kept after a throw, ${style}`, async () => {
+    const keep = `this.#outcome(write, new Response("kept"));\n    `;
+    const failed = "write.job.done({ ok: false, error, sequence: write.version.sequence });\n";
+    await findsPatch(style, [{
+      file: "writer.ts",
+      from: `    this.#end(write);\n    ${failed}    this.pump();\n  }\n\n  #expire`,
+      to: `    this.#end(write);\n    ${keep}${failed}    this.pump();\n  }\n\n  #expire`,
+    }], IN_LOG);
+  });
+
+  test(`harness finds errors that tell what is not durable, ${style}`, async () => {
+    await findsPatch(style, [{
+      file: "writer.ts",
+      from: "sequence: write.version.sequence });\n    this.pump();\n  }\n\n  #expire",
+      to: "sequence: 0 });\n    this.pump();\n  }\n\n  #expire",
+    }], UNDONE);
+  });
+
+  test(`harness finds writes without events that do not wait for the disk, ${style}`, async () => {
+    await findsPatch(style, [{
+      file: "writer.ts",
+      from: "return { ok: true, answer, version, sequence: seen };",
+      to: "return { ok: true, answer, version, sequence: 0 };",
+    }], UNDONE);
+  });
+}
+
+test("harness finds a read that shows what is not durable, pure", async () => {
+  await findsPatch("pure", [{
+    file: "models.ts",
+    from: "return this.#durable;",
+    to: "return this.#newest;",
+  }, {
+    file: "store.ts",
+    from: "return version.lost === undefined && version.sequence <= this.#commits.durable;",
+    to: "return true;",
+  }], UNDONE);
+});
+
+test("harness finds a read that shows what is not durable, in place", async () => {
+  await findsPatch("in place", [{
+    file: "store.ts",
+    from: "return version.lost === undefined && version.sequence <= this.#commits.durable;",
+    to: "return version.lost === undefined;",
+  }], UNDONE);
+});
+
+test("harness finds chunks of a body that do not wait for the disk, in place", async () => {
+  await findsPatch("in place", [{
+    file: "http/gated_body.ts",
+    from: "await gate();",
+    to: "",
+  }], UNDONE);
+});
+
+test("harness finds a half-applied event that stays in the model, in place", async () => {
+  await findsPatch("in place", [{
+    file: "models.ts",
+    from: "return applied === undefined ? this.mayMove : isSameObject(applied.after, model);",
+    to: "return false;",
+  }], /shows what a crash could undo|the model shows what was acknowledged/);
+});
+
+test("harness finds a model that does not go back when the log fails, pure", async () => {
+  await findsPatch("pure", [{
+    file: "models.ts",
+    from: "this.#newest = this.#durable;\n    return true;",
+    to: "return true;",
+  }], /the last write/);
+});
+
+test("harness finds writes that run side by side, pure", async () => {
+  await findsPatch("pure", [{
+    file: "writer.ts",
+    from: "return this.#active === undefined && !this.#isAsking && !this.#parts.isHeld();",
+    to: "return !this.#isAsking && !this.#parts.isHeld();",
+  }], /.(?<!nothing found)$/);
+});

@@ -296,7 +296,11 @@ export class Writer<Model, Event> {
   #answered(write: Write<Model, Event>, answer: unknown): void {
     if (write.hasEnded) return;
     this.#end(write);
-    write.job.done(this.#outcome(write, answer));
+    // In hand until its commit is taken: a write that the application begins meanwhile waits.
+    this.#active = write;
+    const outcome = this.#outcome(write, answer);
+    this.#active = undefined;
+    write.job.done(outcome);
     this.pump();
   }
 

@@ -93,10 +93,13 @@ class Write<Model, Event> implements Expiring {
   }
 }
 
+/** A write in the queue. */
 interface Waiting<Model, Event> {
   readonly job: WriteJob<Model, Event>;
-  hasLeft: boolean;
-  leave: (() => void) | undefined;
+  /** The job's signal, once it is listened to. */
+  signal: AbortSignal | undefined;
+  /** Called when its client leaves. */
+  readonly leave: () => void;
 }
 
 /** The writer of an engine. */
@@ -106,9 +109,10 @@ export class Writer<Model, Event> {
   readonly #deadlines: Deadlines;
   readonly #slab = new Slab();
   readonly #onExpire = (write: Write<Model, Event>): void => this.#expire(write);
-  #queue: Waiting<Model, Event>[] = [];
-  #queueStart = 0;
-  #waitingCount = 0;
+  /** A set keeps its order, and lets go at once of those that leave. */
+  readonly #queue = new Set<Waiting<Model, Event>>();
+  /** Those of them that came in this turn of the event loop. */
+  readonly #newInQueue: Waiting<Model, Event>[] = [];
   #active: Write<Model, Event> | undefined;
   /** While it is looked into whether the log takes commits again. */
   #isAsking = false;
@@ -124,17 +128,17 @@ export class Writer<Model, Event> {
 
   /** Writes that wait. */
   get waiting(): number {
-    return this.#waitingCount;
+    return this.#queue.size;
   }
 
   /** Whether one more write would be refused. */
   get isFull(): boolean {
-    return this.#waitingCount >= this.#parts.queueMax;
+    return this.#queue.size >= this.#parts.queueMax;
   }
 
   /** Takes a write: it runs when all before it have ended. A full queue refuses it. */
   submit(job: WriteJob<Model, Event>): void {
-    if (this.#mayRun && this.#waitingCount === 0) {
+    if (this.#mayRun && this.#queue.size === 0) {
       this.#start(job);
       return;
     }
@@ -142,14 +146,14 @@ export class Writer<Model, Event> {
       job.done({ ok: false, error: unavailable("too many writes wait"), sequence: 0 });
       return;
     }
-    const waiting: Waiting<Model, Event> = { job, hasLeft: false, leave: undefined };
-    this.#queue.push(waiting);
-    this.#waitingCount++;
-    if (job.signal !== undefined) {
-      waiting.leave = () => this.#drop(waiting);
-      job.signal.addEventListener("abort", waiting.leave, { once: true });
-      if (job.signal.aborted) this.#drop(waiting);
-    }
+    const waiting: Waiting<Model, Event> = {
+      job,
+      signal: undefined,
+      leave: () => this.#drop(waiting),
+    };
+    this.#queue.add(waiting);
+    this.#newInQueue.push(waiting);
+    this.#watch();
     this.pump();
   }
 
@@ -157,19 +161,17 @@ export class Writer<Model, Event> {
   pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#waitingCount > 0 && this.#mayRun) {
-      const next = this.#queue[this.#queueStart++];
-      if (next === undefined || next.hasLeft) continue;
-      this.#waitingCount--;
-      if (next.leave !== undefined) next.job.signal?.removeEventListener("abort", next.leave);
+    while (this.#queue.size > 0 && this.#mayRun) {
+      const [next] = this.#queue;
+      if (next === undefined) break;
+      this.#queue.delete(next);
+      next.signal?.removeEventListener("abort", next.leave);
       this.#start(next.job);
     }
-    if (this.#waitingCount === 0 || this.#queueStart * 2 >= this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#queueStart);
-      this.#queueStart = 0;
-    }
     this.#isPumping = false;
-    if (this.#isIdle) { for (const callback of this.#onIdle.splice(0)) callback(); }
+    if (this.#onIdle.length > 0 && this.#isIdle) {
+      for (const callback of this.#onIdle.splice(0)) callback();
+    }
   }
 
   /** Ends the write in hand, if there is one: the commits that it may have seen are lost. */
@@ -194,7 +196,7 @@ export class Writer<Model, Event> {
   }
 
   get #isIdle(): boolean {
-    return this.#active === undefined && !this.#isAsking && this.#waitingCount === 0;
+    return this.#active === undefined && !this.#isAsking && this.#queue.size === 0;
   }
 
   get #mayRun(): boolean {
@@ -202,9 +204,7 @@ export class Writer<Model, Event> {
   }
 
   #drop(waiting: Waiting<Model, Event>): void {
-    if (waiting.hasLeft) return;
-    waiting.hasLeft = true;
-    this.#waitingCount--;
+    if (!this.#queue.delete(waiting)) return;
     const error = refusal(503, "the client left while its write waited");
     waiting.job.done({ ok: false, error, sequence: 0 });
     this.pump();
@@ -255,15 +255,22 @@ export class Writer<Model, Event> {
   }
 
   /**
-   * Starts the deadline of the write in hand, if it is still in hand at the end of this turn
-   * of the event loop: most handlers are done by then, and cost no deadline.
+   * At the end of this turn of the event loop, starts the deadline of the write that is still
+   * in hand, and listens whether the clients of those that still wait leave. Most handlers are
+   * done by then, and neither deadline nor signal, dear on some platforms, has to be made.
    */
   #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
     this.#parts.clock.defer(() => {
       this.#isWatching = false;
-      if (this.#active !== undefined) this.#deadlines.start(this.#active);
+      if (this.#active?.expiresAt === Infinity) this.#deadlines.start(this.#active);
+      for (const waiting of this.#newInQueue.splice(0)) {
+        if (!this.#queue.has(waiting)) continue;
+        waiting.signal = waiting.job.signal;
+        waiting.signal?.addEventListener("abort", waiting.leave, { once: true });
+        if (waiting.signal?.aborted) this.#drop(waiting);
+      }
     });
   }
 

@@ -72,6 +72,8 @@ export function ask<Model, Event>(
     ...(body === undefined ? {} : { body, duplex: "half" }),
   };
   const request = new Request(`http://test${path}`, init);
+  // Bun makes a GET of a method that it does not know.
+  if (request.method !== method) Object.defineProperty(request, "method", { value: method });
   const info: RequestInfo = {
     remoteAddress: "192.0.2.1:1234",
     signal: signal ?? new AbortController().signal,

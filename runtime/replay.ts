@@ -136,7 +136,8 @@ async function modelBefore<Model, Event>(
   let at = 0;
   for await (const batch of log.read(until)) {
     if (at >= done) break;
-    model = callUpdate(app, model, decodeBatch(app, log, batch, at));
+    // Singly: a batch before may have thrown as one, too.
+    model = applySingly(app, log, model, decodeBatch(app, log, batch, at), { batch, done: at });
     at += batch.count;
   }
   return model;

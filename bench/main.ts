@@ -1,0 +1,63 @@
+/**
+ * The benches: `npm run bench`, or `node bench/main.ts --help`. Each measures Alcedo beside what
+ * a user would have without it, in one run, in turns, and prints a table of ratios.
+ *
+ * Numbers of different runs are not to be compared, ratios may be.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import type { Findings, RunBench } from "./bench.ts";
+import { benchIsolation } from "./isolation.ts";
+import { findWrk } from "./load/run.ts";
+import { describeMachine } from "./machine.ts";
+import { type BenchName, type BenchOptions, HELP, parseOptions, UsageError } from "./options.ts";
+import { benchReads } from "./read.ts";
+import { benchReplay } from "./replay.ts";
+import { formatTable } from "./table.ts";
+import { benchWrites } from "./write.ts";
+
+const BENCHES: Readonly<Record<BenchName, RunBench>> = {
+  read: benchReads,
+  write: benchWrites,
+  isolation: benchIsolation,
+  replay: benchReplay,
+};
+
+async function run(options: BenchOptions): Promise<void> {
+  const client = findWrk() === undefined ? "own" : options.client;
+  const folder = mkdtempSync(join(tmpdir(), "alcedo-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const machine = describeMachine(options.runtimes, client, folder);
+  console.log(machine.map((line) => `- ${line}`).join("\n") + "\n");
+  const found: Partial<Record<BenchName, Findings["data"]>> = {};
+  for (const name of options.benches) {
+    const say = (text: string): void => console.error(text);
+    const { table, data } = await BENCHES[name](
+      { options, client, folder, say },
+      options.runtimes,
+    );
+    found[name] = data;
+    console.log(formatTable(table));
+  }
+  if (options.json !== undefined) {
+    writeFileSync(options.json, JSON.stringify({ machine, options, ...found }, null, 2));
+  }
+}
+
+async function main(): Promise<void> {
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (options.help) console.log(HELP);
+    else await run(options);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`Cannot run the benches: ${error.message}\n\n${HELP}`);
+    process.exitCode = 2;
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+await main();

@@ -1,0 +1,124 @@
+/**
+ * Replay: how long Alcedo takes from a log of millions of events to its model, against a bare
+ * loop over the same bytes, and how much memory both take.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Bench, Findings } from "./bench.ts";
+import { CHANGE_BYTES, writeChanges } from "./replay/events.ts";
+import type { Outcome } from "./replay/outcome.ts";
+import { type Runtime, start } from "./runtimes.ts";
+import { alternate, median, medianRatio } from "./statistics.ts";
+import { whole } from "./table.ts";
+
+interface Replayer {
+  readonly name: string;
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+const LOOP_EACH: Replayer = { name: "loop, parsing each", file: "loop.ts", args: ["each"] };
+const LOOP_BATCH: Replayer = { name: "loop, parsing batches", file: "loop.ts", args: ["batch"] };
+const ALCEDO: Replayer = { name: "Alcedo", file: "alcedo.ts", args: [] };
+const REPLAYERS = [LOOP_EACH, LOOP_BATCH, ALCEDO];
+
+interface Row {
+  readonly runtime: Runtime;
+  readonly name: string;
+  readonly ms: number;
+  readonly openMs: number;
+  readonly perSecond: number;
+  /** Its speed, divided by that of each loop. */
+  readonly ofEach: number;
+  readonly ofBatch: number;
+  readonly peakBytes: number;
+  readonly modelBytes: number;
+}
+
+/** Measures replay. */
+export async function benchReplay(bench: Bench, runtimes: readonly Runtime[]): Promise<Findings> {
+  const { events, entries } = bench.options;
+  const path = join(bench.folder, "replay.events");
+  writeChanges(path, events, entries);
+  const data: Row[] = [];
+  for (const runtime of runtimes) {
+    bench.say(`replay on ${runtime}`);
+    data.push(...await replayOn(bench, runtime, path));
+  }
+  return {
+    data,
+    table: {
+      title: `Replay of ${whole(events)} events of ${CHANGE_BYTES} bytes into ` +
+        `${whole(entries)} entries`,
+      columns: [
+        "program",
+        "ms",
+        "of these to open",
+        "events/s",
+        "of the loop, each",
+        "of the loop, batches",
+        "peak MB",
+        "model MB",
+        "peak above model",
+      ],
+      rows: data.map((row) => [
+        `${row.runtime}: ${row.name}`,
+        whole(row.ms),
+        whole(row.openMs),
+        whole(row.perSecond),
+        row.ofEach.toFixed(2),
+        row.ofBatch.toFixed(2),
+        megabytes(row.peakBytes),
+        megabytes(row.modelBytes),
+        megabytes(row.peakBytes - row.modelBytes),
+      ]),
+      notes: [
+        "target: 0.90 of the loop; memory: the model and 64 MB",
+        "model: what the process still has after its garbage was collected, the program included",
+        "all of them ended with the same model",
+      ],
+    },
+  };
+}
+
+async function replayOn(bench: Bench, runtime: Runtime, path: string): Promise<Row[]> {
+  const replay = (replayer: Replayer) => runReplayer(runtime, replayer, path);
+  const rounds = await alternate(REPLAYERS, bench.options.rounds, replay);
+  const [each = [], batch = []] = rounds;
+  const hashes = new Set(rounds.flat().map(({ hash }) => hash));
+  assert.equal(hashes.size, 1, "the replays end with different models");
+  const speed = ({ ms }: Outcome): number => 1 / ms;
+  return REPLAYERS.map(({ name }, i) => {
+    const own = rounds[i] ?? [];
+    const of = (key: keyof Outcome) => median(own.map((outcome) => outcome[key]));
+    return {
+      runtime,
+      name,
+      ms: of("ms"),
+      openMs: of("openMs"),
+      perSecond: bench.options.events / of("ms") * 1000,
+      ofEach: medianRatio(own, each, speed),
+      ofBatch: medianRatio(own, batch, speed),
+      peakBytes: of("peakBytes"),
+      modelBytes: of("modelBytes"),
+    };
+  });
+}
+
+async function runReplayer(
+  runtime: Runtime,
+  { file, args }: Replayer,
+  path: string,
+): Promise<Outcome> {
+  const running = start(runtime, `replay/${file}`, [path, ...args]);
+  try {
+    return JSON.parse(await running.line()) as Outcome;
+  } finally {
+    await running.kill();
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0);
+}

@@ -1,0 +1,52 @@
+/**
+ * The benches, as small as they are, so that they still work when someone needs them. What
+ * they measure then means nothing, so only that they measure is looked at.
+ */
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { RUNTIME } from "../support/runtime.ts";
+import { start, withFolder } from "../support/server_process.ts";
+
+/** What each server of a table must have been: faster than nothing. */
+interface Row {
+  readonly runtime: string;
+  readonly perSecond?: number;
+  readonly ratio?: number;
+}
+
+interface Found {
+  readonly read: readonly Row[];
+  readonly write: readonly Row[];
+  readonly isolation: readonly Row[];
+  readonly replay: readonly Row[];
+}
+
+test("benches measure reads, writes, isolation and replay, and check what was answered", async () => {
+  await withFolder(async (folder) => {
+    const json = join(folder, "found.json");
+    const bench = start("bench/main.ts", ["--small", "--runtime", RUNTIME, "--json", json]);
+    const { code } = await bench.ended;
+    assert.equal(code, 0, bench.stderr());
+    assert.match(bench.stdout(), /^- machine: \d+ cores/m);
+    const found = JSON.parse(await readFile(json, "utf8")) as Found;
+    for (const name of ["read", "write", "isolation", "replay"] as const) {
+      assert.ok(found[name].length >= 3, `${name} has measured too little`);
+      for (const row of found[name]) {
+        assert.equal(row.runtime, RUNTIME);
+        for (const value of [row.perSecond, row.ratio]) {
+          assert.ok(value === undefined || value > 0, `${name}: ${JSON.stringify(row)}`);
+        }
+      }
+    }
+  });
+});
+
+test("benches say what they take when an option is wrong", async () => {
+  const bench = start("bench/main.ts", ["--only", "reads"]);
+  const { code } = await bench.ended;
+  assert.equal(code, 2);
+  assert.match(bench.stderr(), /^Cannot run the benches: --only is "reads"; choose from read, /);
+});

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import type { App } from "../../runtime/app.ts";
 import { type Engine, openEngine } from "../../runtime/engine.ts";
 import { AlcedoError, HttpError } from "../../runtime/errors.ts";
 import { RETRY_AFTER_S } from "../../runtime/limits.ts";
@@ -39,8 +40,8 @@ export interface Scenario {
 export interface Setting extends Mutation {
   readonly style: Style;
   readonly storage: (clock: SimulatedClock, seed: number, mutation: Mutation) => Storage;
-  /** The engine under test, where it is not the real one. */
-  readonly openEngine?: typeof openEngine;
+  /** Breaks the application on purpose. */
+  readonly app?: (app: App<Ledger, LedgerEvent>) => App<Ledger, LedgerEvent>;
 }
 
 /** Milliseconds that a handler may take in these runs. */
@@ -147,17 +148,15 @@ class Runner {
     try {
       const log = await storage.open();
       const { hasPages, queueMax } = this.#life;
-      const engine = await (setting.openEngine ?? openEngine)(
-        ledgerApp({ style: setting.style, hasPages, clock, traces: this.#traces }),
-        {
-          log,
-          clock,
-          report: (error) => void this.#reported.push(error),
-          warn: () => {},
-          requestTimeoutMs: TIMEOUT_MS,
-          writeQueueMax: queueMax,
-        },
-      );
+      const app = ledgerApp({ style: setting.style, hasPages, clock, traces: this.#traces });
+      const engine = await openEngine(setting.app?.(app) ?? app, {
+        log,
+        clock,
+        report: (error) => void this.#reported.push(error),
+        warn: () => {},
+        requestTimeoutMs: TIMEOUT_MS,
+        writeQueueMax: queueMax,
+      });
       this.#engine = engine;
       const reading = engine.read((model) => [...model.ids]);
       const found = await reading;

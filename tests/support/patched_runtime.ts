@@ -11,10 +11,10 @@ import type * as Lives from "./lives.ts";
 import type * as Plans from "./plans.ts";
 import type * as Storages from "./storages.ts";
 
-/** A mistake: in `file` of the runtime, `from`, which stands there once, becomes `to`. */
+/** A mistake: in `file` of the runtime, `from`, which is found there once, becomes `to`. */
 export interface Patch {
   readonly file: string;
-  readonly from: string;
+  readonly from: RegExp;
   readonly to: string;
 }
 
@@ -34,16 +34,7 @@ export async function withPatchedRuntime<Result>(
       cpSync(join(ROOT, name), join(folder, name), { recursive: true });
     }
     symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-    for (const { file, from, to } of patches) {
-      const path = join(folder, "runtime", file);
-      const parts = readFileSync(path, "utf8").split(from);
-      if (parts.length !== 2) {
-        throw new Error(
-          `Cannot patch ${file}: it has "${from}" ${parts.length - 1} times, not once`,
-        );
-      }
-      writeFileSync(path, parts.join(to));
-    }
+    for (const patch of patches) apply(join(folder, "runtime", patch.file), patch);
     const load = (name: string) => import(pathToFileURL(join(folder, "tests/support", name)).href);
     return await use({
       ...await load("lives.ts"),
@@ -53,4 +44,13 @@ export async function withPatchedRuntime<Result>(
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function apply(path: string, { file, from, to }: Patch): void {
+  const text = readFileSync(path, "utf8");
+  const times = [...text.matchAll(new RegExp(from, "g"))].length;
+  if (times !== 1) {
+    throw new Error(`Cannot patch ${file}: ${from} is found ${times} times, not once`);
+  }
+  writeFileSync(path, text.replace(from, to));
 }

@@ -23,7 +23,7 @@ const RUNS = 3000;
 const UNDONE =
   /shows what a crash could undo|acknowledged and is in the log|was durable once|is torn|no answer/;
 const IN_LOG =
-  /nothing else is in the log|shows what was acknowledged|is in the log|Cannot decode|damaged at/;
+  /nothing else is in the log|shows what was acknowledged|is in the log|Cannot decode|no answer/;
 
 async function findsMutation(style: Style, mutation: Partial<Setting>, why: RegExp): Promise<void> {
   const setting = { style, storage: plainStorage, ...mutation };

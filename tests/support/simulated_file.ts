@@ -70,10 +70,17 @@ export class SimulatedFile {
     for (const change of this.#take(until)) this.#disk.apply(change);
   }
 
-  /** Forgets the changes up to `until`, of which any first part may have reached the disk. */
+  /**
+   * Forgets what was written up to `until`, of which any first part may have reached the disk.
+   * How long the file is, is not forgotten: it is in the file system's own journal.
+   */
   failSync(until: number, random: Random): void {
     const changes = this.#take(until);
-    for (const change of prefix(changes, random)) this.#disk.apply(change);
+    const applied = prefix(changes, random);
+    for (const change of applied) this.#disk.apply(change);
+    const cuts = changes.slice(applied.length).filter(({ kind }) => kind === "truncate");
+    this.#changes.unshift(...cuts);
+    this.#done -= cuts.length;
   }
 
   #take(until: number): Change[] {

@@ -144,7 +144,8 @@ function rewriteTail(file: DiskFile, end: number): void {
     readFully(file, part, at, "log");
     writeFully(file, part, at, "log");
   }
-  if (end > 0) file.syncNow();
+  // Also where there is nothing to write: the file may have been cut, and not synced.
+  file.syncNow();
 }
 
 function readFully(file: DiskFile, into: Uint8Array, offset: number, name: string): void {

@@ -259,6 +259,20 @@ test("plain log writes again what a failed sync may not have brought to the disk
   assert.deepEqual(await eventsOf(found), [text("a"), text("b".repeat(100)), text("c")]);
 });
 
+test("plain log that was found empty stays empty, though a cut was never synced", async () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const disk = new SimulatedDisk({ clock: new SimulatedClock(), seed });
+    const log = await open(disk);
+    // Room for the first commit and a part of the second.
+    Object.assign(disk.faults, { roomBytes: 6, failingSyncs: 1 });
+    const commits = [commitOf(text("aaa")), commitOf(text("bbb"))];
+    await assert.rejects(log.append(commits), { code: "log_failed" });
+    const next = disk.restart();
+    assert.deepEqual(await eventsOf(await open(next)), []);
+    assert.deepEqual(await eventsOf(await open(next.crash("nothing"))), []);
+  }
+});
+
 test("plain log keeps what was acknowledged whatever sectors survive of what was not", async () => {
   const arbitrary = fc.record({
     acknowledged: fc.array(fc.uint8Array({ minLength: 1, maxLength: 900 }), { minLength: 1 }),

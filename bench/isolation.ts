@@ -86,7 +86,7 @@ async function isolationOf(bench: Bench, runtime: Runtime, kind: ServerKind): Pr
     {
       name: "writes, slow upload",
       requests: { kind: "write", bytes: EVENT_BYTES },
-      // As long as a round, so that one is under way all the time.
+      // One is under way all the time: each takes half a round.
       beside: { kind: "slow upload", bytes: EVENT_BYTES, byteMs: options.ms / (2 * EVENT_BYTES) },
     },
   ];

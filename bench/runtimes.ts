@@ -19,9 +19,9 @@ const FOLDER = new URL("./", import.meta.url);
 const PROGRAMS = new URL("../node_modules/.bin/", FOLDER);
 
 const FLAGS: Readonly<Record<Runtime, readonly string[]>> = {
-  node: ["--expose-gc"],
+  node: [],
   bun: [],
-  deno: ["run", "--allow-all", "--quiet", "--v8-flags=--expose-gc"],
+  deno: ["run", "--allow-all", "--quiet"],
 };
 
 /** The version of a runtime, as it says it. */

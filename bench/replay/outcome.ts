@@ -11,34 +11,22 @@ export interface Outcome {
   /** Of these: opening the log, before it is replayed. */
   readonly openMs: number;
   readonly hash: number;
-  /** The most memory that the process had, and what it has when all garbage is gone. */
+  /** The most memory that the process had. */
   readonly peakBytes: number;
-  readonly modelBytes: number;
 }
 
-/** Prints the outcome. Called while the model is all there is. */
+/** Prints the outcome. */
 export function printOutcome(accounts: Accounts, ms: number, openMs: number): void {
-  const peakBytes = statusBytes("VmHWM");
-  collectGarbage();
-  const modelBytes = statusBytes("VmRSS");
-  const outcome: Outcome = { ms, openMs, hash: hashOf(accounts), peakBytes, modelBytes };
+  const outcome: Outcome = { ms, openMs, hash: hashOf(accounts), peakBytes: peakBytes() };
   console.log(JSON.stringify(outcome));
 }
 
-/** A figure of `/proc/self/status`; elsewhere than on Linux the peak alone can be known. */
-function statusBytes(name: "VmHWM" | "VmRSS"): number {
+/** The most that was resident; `resourceUsage` would count the parent's too, before the exec. */
+function peakBytes(): number {
   try {
     const status = readFileSync("/proc/self/status", "utf8");
-    const kibibytes = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1];
-    return Number(kibibytes) * 1024;
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
   } catch {
-    return process.resourceUsage().maxRSS * 1024;
+    return process.resourceUsage().maxRSS * 1024; // Not on Linux.
   }
-}
-
-function collectGarbage(): void {
-  const collect: unknown = "Bun" in globalThis
-    ? Reflect.get(Reflect.get(globalThis, "Bun") as object, "gc")
-    : Reflect.get(globalThis, "gc");
-  if (typeof collect === "function") collect(true);
 }

@@ -29,7 +29,7 @@ const described: readonly Described[] =
   JSON.parse(readFileSync(join(FOLDER, "db.events.json"), "utf8")).events;
 
 /** Each event as the vectors describe it. */
-async function describe(log: EventLog): Promise<Pick<Described, "size" | "sha256">[]> {
+async function hashesOf(log: EventLog): Promise<Pick<Described, "size" | "sha256">[]> {
   const found: Pick<Described, "size" | "sha256">[] = [];
   for await (const { bytes, bounds, count } of log.read(log.durable)) {
     for (let i = 0; i < count; i++) {
@@ -67,7 +67,7 @@ test("a file of another program opens, replays and grows, on the simulated disk"
     now: () => 0,
     timeOfDay: () => 0,
   });
-  assert.deepEqual(await describe(log), expected);
+  assert.deepEqual(await hashesOf(log), expected);
   assert.deepEqual(disk.contentOf("db.events"), bytes);
 });
 
@@ -76,7 +76,7 @@ test("a file of another program opens, replays and grows, on a real disk", async
     const before = readFileSync(path);
     const log = await openFileLog(path, { warn: assert.fail });
     assert.equal(log.durable, expected.length);
-    assert.deepEqual(await describe(log), expected);
+    assert.deepEqual(await hashesOf(log), expected);
     assert.deepEqual(readFileSync(path), before);
     await log.append([{ events: [more], bytes: sizeInCommit(more) }]);
     await log.close();
@@ -90,7 +90,7 @@ test("a truncated file is kept aside after its last whole event and cut, on a re
     const { offset } = described.at(-1) ?? assert.fail();
     const warnings: string[] = [];
     const log = await openFileLog(path, { warn: (message) => void warnings.push(message) });
-    assert.deepEqual(await describe(log), expected.slice(0, -1));
+    assert.deepEqual(await hashesOf(log), expected.slice(0, -1));
     assert.equal(warnings.length, 1);
     await log.append([{ events: [more], bytes: sizeInCommit(more) }]);
     await log.close();

@@ -12,6 +12,12 @@ export interface Codec<Event> {
   /** Encodes an event. It throws if the event cannot be kept. */
   encode(event: Event): Uint8Array;
   /**
+   * Encodes an event as {@linkcode encode} does, but into `into`, and returns how many bytes
+   * that took; -1 if it may not fit, upon which `encode` is called. For codecs that can do so
+   * faster.
+   */
+  encodeInto?(event: Event, into: Uint8Array): number;
+  /**
    * Decodes what {@linkcode encode} of this or an earlier version returned, and may turn an
    * old event into a new one. `bytes` are only lent: copy what is to be kept. It throws if
    * the bytes are no event.
@@ -36,23 +42,37 @@ export type IsJson<T> = [T] extends [JsonPart<T>] ? true : false;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** Encodes whatever it is given. */
+interface Encoder {
+  encode(event: unknown): Uint8Array;
+  encodeInto(event: unknown, into: Uint8Array): number;
+}
+
 /**
  * Events as JSON text in UTF-8 (RFC 8259). What JSON leaves out or changes (`undefined`,
  * `NaN`, a `Map`, a `Date`) is left out or changed here too; `checkApp` finds such events.
  */
-export const json: Codec<never> & { encode(event: unknown): Uint8Array } = {
-  encode(event: unknown): Uint8Array {
-    const text = JSON.stringify(event) as string | undefined;
-    if (text === undefined) {
-      throw new TypeError(`Cannot encode event: ${typeof event} has no JSON`);
-    }
-    return encoder.encode(text);
+export const json: Codec<never> & Encoder = {
+  encode: (event: unknown): Uint8Array => encoder.encode(stringify(event)),
+  encodeInto(event: unknown, into: Uint8Array): number {
+    const text = stringify(event);
+    // A UTF-16 unit takes three bytes at most.
+    if (text.length * 3 > into.length) return -1;
+    return encoder.encodeInto(text, into).written;
   },
   decode(bytes: Uint8Array): never {
     return JSON.parse(decoder.decode(bytes)) as never;
   },
   decodeBatch,
 };
+
+function stringify(event: unknown): string {
+  const text = JSON.stringify(event) as string | undefined;
+  if (text === undefined) {
+    throw new TypeError(`Cannot encode event: ${typeof event} has no JSON`);
+  }
+  return text;
+}
 
 const COMMA = 0x2c, SPACE = 0x20, OPEN = 0x5b, CLOSE = 0x5d;
 

@@ -192,20 +192,14 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
         handle: (model, saveEvent) => change(model, { saveEvent }),
         check: () => {},
         interrupt: () => {},
-        done: (outcome) => {
-          if (!outcome.ok) {
-            // An error says what the handler saw, so it waits as an answer does.
-            const { error, sequence } = outcome;
-            this.#store.whenDurable(sequence, { open: (lost) => reject(lost ?? error) });
-            return;
-          }
-          const written = {
-            result: outcome.answer as Result,
-            position: formatPosition(this.#log.history, outcome.sequence),
-          };
-          this.#store.whenDurable(outcome.sequence, {
-            open: (lost) => lost === undefined ? resolve(written) : reject(lost),
-          });
+        answered: (answer, _version, sequence) => {
+          const result = answer as Result; // What `change` answered, or its function made.
+          const position = formatPosition(this.#log.history, sequence);
+          this.#store.durableAt(sequence).then(() => resolve({ result, position }), reject);
+        },
+        // An error says what the handler saw, so it waits as an answer does.
+        failed: (error, sequence) => {
+          this.#store.durableAt(sequence).then(() => reject(error), reject);
         },
       });
     });

@@ -13,8 +13,7 @@ import type { Commit, EventLog } from "./log/event_log.ts";
 import type { Version } from "./models.ts";
 
 /** A commit on its way to the disk. */
-export interface PendingCommit<Model> {
-  readonly commit: Commit;
+export interface PendingCommit<Model> extends Commit {
   /** The sequence of the log once the commit is in it. */
   readonly sequence: number;
   /** The model that shows it. */
@@ -35,8 +34,13 @@ export interface GroupCommitEvents<Model> {
   onLost(error: HttpError): void;
 }
 
-/** An answer that waits until what it shows is durable. */
+/**
+ * An answer that waits until what it shows is durable. It is its own entry in the list, so
+ * that none has to be made.
+ */
 export interface Gate {
+  /** What must be durable; set by {@linkcode GroupCommit.whenDurable}. */
+  awaits: number;
   /** Called once, when it is durable, or with the reason why it never will be. */
   open(lost: HttpError | undefined): void;
 }
@@ -58,7 +62,7 @@ export class GroupCommit<Model> {
   #lastProbe = -Infinity;
   #bytesLost = 0;
   /** Answers that wait, in the order of their sequences. */
-  readonly #gates: { sequence: number; gate: Gate }[] = [];
+  readonly #gates: Gate[] = [];
   #gatesDone = 0;
   #flushes = 0;
 
@@ -99,23 +103,24 @@ export class GroupCommit<Model> {
     return [...this.#flushing, ...this.#pending];
   }
 
-  /** The sequence that `commit` would get. */
-  sequenceOf(commit: Commit): number {
-    return this.#applied + (this.#log.counts === "events" ? commit.events.length : 1);
+  /** The sequence that a commit of so many events would get. */
+  sequenceAfter(eventCount: number): number {
+    return this.#applied + (this.#log.counts === "events" ? eventCount : 1);
   }
 
   /** Takes an applied commit; it is flushed with all others of this turn of the loop. */
   push(entry: PendingCommit<Model>): void {
     this.#applied = entry.sequence;
-    this.#undurableBytes += entry.commit.bytes;
+    this.#undurableBytes += entry.bytes;
     this.#pending.push(entry);
     this.#schedule();
   }
 
   /** Opens `gate` when `sequence` is durable or lost; at once if it is durable now. */
   whenDurable(sequence: number, gate: Gate): void {
+    gate.awaits = sequence;
     if (sequence <= this.#durable) gate.open(undefined);
-    else this.#gates.push({ sequence, gate });
+    else this.#gates.push(gate);
   }
 
   /**
@@ -149,14 +154,14 @@ export class GroupCommit<Model> {
   #flush(): void {
     let bytes = 0;
     let count = 0;
-    for (const { commit } of this.#pending) {
-      if (count > 0 && bytes + commit.bytes > FLUSH_BYTES_MAX) break;
-      bytes += commit.bytes;
+    for (const entry of this.#pending) {
+      if (count > 0 && bytes + entry.bytes > FLUSH_BYTES_MAX) break;
+      bytes += entry.bytes;
       count++;
     }
     this.#flushing = this.#pending.splice(0, count);
     this.#flushes++;
-    this.#log.append(this.#flushing.map((entry) => entry.commit)).then(
+    this.#log.append(this.#flushing).then(
       () => this.#flushed(bytes),
       (error) => this.#lose(error, bytes),
     );
@@ -199,10 +204,10 @@ export class GroupCommit<Model> {
     while (this.#gatesDone < gates.length) {
       const next = gates[this.#gatesDone];
       if (next === undefined) break;
-      const isDurable = next.sequence <= this.#durable;
+      const isDurable = next.awaits <= this.#durable;
       if (!isDurable && lost === undefined) break;
       this.#gatesDone++;
-      next.gate.open(isDurable ? undefined : lost);
+      next.open(isDurable ? undefined : lost);
     }
     // Removing from the front of an array is dear; doing so when it is half empty is not.
     if (this.#gatesDone * 2 >= gates.length) {

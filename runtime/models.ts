@@ -75,12 +75,12 @@ export class Models<Model, Event> {
 
   /**
    * Whether the newest model may have changed by an application that is not kept: one that
-   * returned `after`, or threw.
+   * returned `after`, or threw and so returned `undefined`.
    */
-  isSpoiled(applied: { after: Model } | undefined): boolean {
+  isSpoiled(after: Model | undefined): boolean {
     const { model } = this.#newest;
     if (!isObject(model)) return false;
-    return applied === undefined ? this.mayMove : isSameObject(applied.after, model);
+    return after === undefined ? this.mayMove : isSameObject(after, model);
   }
 
   /** The commits up to that of `version` are durable. */

@@ -144,6 +144,7 @@ export class Store<Model, Event> {
   durableAt(sequence: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#commits.whenDurable(sequence, {
+        awaits: sequence,
         open: (lost) => lost === undefined ? resolve() : reject(lost),
       });
     });
@@ -241,7 +242,7 @@ export class Store<Model, Event> {
       if (losses !== this.#losses) continue;
       this.#models.reset(model, until);
       for (const entry of waiting) {
-        const events = entry.commit.events.map((bytes) => codec.decode(bytes));
+        const events = entry.events.map((bytes) => codec.decode(bytes));
         entry.version = this.#models.keep(this.#models.apply(events), entry.sequence);
         if (entry.sequence <= this.#commits.durable) this.#models.advance(entry.version);
       }

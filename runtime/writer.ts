@@ -18,24 +18,6 @@ import { isPromise, type Models, type Version } from "./models.ts";
 import { codecOf } from "./replay.ts";
 import { Slab } from "./slab.ts";
 
-/** How a write ended. */
-export type WriteOutcome<Model> =
-  | {
-    readonly ok: true;
-    /** What the handler answered, or what the function that it answered with made. */
-    readonly answer: unknown;
-    /** The model that the answer was made from. */
-    readonly version: Version<Model>;
-    /** What must be durable before the answer leaves. */
-    readonly sequence: number;
-  }
-  | {
-    readonly ok: false;
-    readonly error: unknown;
-    /** What must be durable before the error is told: the handler may have seen it. */
-    readonly sequence: number;
-  };
-
 /** A write that waits for the writer or is in its hands. */
 export interface WriteJob<Model, Event> {
   /** Aborts when whoever waits for the answer has left: the write need not begin then. */
@@ -46,8 +28,16 @@ export interface WriteJob<Model, Event> {
   check(answer: unknown): void;
   /** Called when the handler's time is up, or its events are lost; the outcome follows. */
   interrupt(reason: HttpError): void;
-  /** Called once, when the write has ended. */
-  done(outcome: WriteOutcome<Model>): void;
+  /**
+   * The write has ended well. `answer` is what the handler answered, or what the function that
+   * it answered with made; it was made from `version`, and may leave when `sequence` is durable.
+   */
+  answered(answer: unknown, version: Version<Model>, sequence: number): void;
+  /**
+   * The write has ended and left nothing. The error may be told when `sequence` is durable:
+   * the handler may have seen it. Of `answered` and `failed`, one is called, once.
+   */
+  failed(error: unknown, sequence: number): void;
 }
 
 /** What the writer works with. */
@@ -71,8 +61,9 @@ export interface WriterParts<Model, Event> {
 class Write<Model, Event> implements Expiring {
   readonly job: WriteJob<Model, Event>;
   readonly version: Version<Model>;
-  readonly events: Event[] = [];
-  readonly encoded: Uint8Array[] = [];
+  /** The events as a replay would see them, and their bytes. */
+  events: Event[] = [];
+  encoded: Uint8Array[] = [];
   bytes = 0;
   hasEnded = false;
   expiresAt = Infinity;
@@ -143,7 +134,7 @@ export class Writer<Model, Event> {
       return;
     }
     if (this.isFull) {
-      job.done({ ok: false, error: unavailable("too many writes wait"), sequence: 0 });
+      job.failed(unavailable("too many writes wait"), 0);
       return;
     }
     const waiting: Waiting<Model, Event> = {
@@ -180,7 +171,7 @@ export class Writer<Model, Event> {
     if (write === undefined) return;
     this.#end(write);
     write.job.interrupt(reason);
-    write.job.done({ ok: false, error: reason, sequence: 0 });
+    write.job.failed(reason, 0);
     this.pump();
   }
 
@@ -206,7 +197,7 @@ export class Writer<Model, Event> {
   #drop(waiting: Waiting<Model, Event>): void {
     if (!this.#queue.delete(waiting)) return;
     const error = refusal(503, "the client left while its write waited");
-    waiting.job.done({ ok: false, error, sequence: 0 });
+    waiting.job.failed(error, 0);
     this.pump();
   }
 
@@ -217,7 +208,7 @@ export class Writer<Model, Event> {
     }
     const version = this.#parts.models.newest;
     if (version.lost !== undefined) {
-      job.done({ ok: false, error: version.lost, sequence: 0 });
+      job.failed(version.lost, 0);
       return;
     }
     const write = new Write(job, version, this.#onExpire);
@@ -248,9 +239,9 @@ export class Writer<Model, Event> {
     this.#isAsking = true;
     const refusal = await this.#parts.commits.refusal();
     this.#isAsking = false;
-    if (refusal !== undefined) job.done({ ok: false, error: refusal, sequence: 0 });
+    if (refusal !== undefined) job.failed(refusal, 0);
     else if (this.#mayRun) this.#start(job);
-    else job.done({ ok: false, error: unavailable("the model is built again"), sequence: 0 });
+    else job.failed(unavailable("the model is built again"), 0);
     this.pump();
   }
 
@@ -281,12 +272,7 @@ export class Writer<Model, Event> {
         "Cannot save event: the write has ended; await everything before the handler answers",
       );
     }
-    const encoded: unknown = this.#codec.encode(event);
-    if (!(encoded instanceof Uint8Array)) {
-      throw new TypeError("Cannot save event: the codec's encode returned no Uint8Array");
-    }
-    // A copy: the codec may use its buffer again, or the handler own the bytes.
-    const bytes = this.#slab.copy(encoded);
+    const bytes = this.#slab.encode(this.#codec, event);
     const size = sizeInCommit(bytes);
     if (write.bytes + size > COMMIT_BYTES_MAX) {
       throw refusal(
@@ -295,8 +281,15 @@ export class Writer<Model, Event> {
       );
     }
     // What is applied now is what a replay will apply.
-    write.events.push(this.#codec.decode(bytes));
-    write.encoded.push(bytes);
+    const decoded = this.#codec.decode(bytes);
+    if (write.bytes === 0) {
+      // Most writes save one event, and a literal has room for no more: `push` makes 16.
+      write.events = [decoded];
+      write.encoded = [bytes];
+    } else {
+      write.events.push(decoded);
+      write.encoded.push(bytes);
+    }
     write.bytes += size;
   }
 
@@ -305,9 +298,8 @@ export class Writer<Model, Event> {
     this.#end(write);
     // In hand until its commit is taken: a write that the application begins meanwhile waits.
     this.#active = write;
-    const outcome = this.#outcome(write, answer);
+    this.#commit(write, answer);
     this.#active = undefined;
-    write.job.done(outcome);
     this.pump();
   }
 
@@ -320,7 +312,7 @@ export class Writer<Model, Event> {
       return;
     }
     this.#end(write);
-    write.job.done({ ok: false, error, sequence: write.version.sequence });
+    write.job.failed(error, write.version.sequence);
     this.pump();
   }
 
@@ -332,7 +324,7 @@ export class Writer<Model, Event> {
     );
     this.#end(write);
     write.job.interrupt(error);
-    write.job.done({ ok: false, error, sequence: write.version.sequence });
+    write.job.failed(error, write.version.sequence);
     this.pump();
   }
 
@@ -343,31 +335,32 @@ export class Writer<Model, Event> {
   }
 
   /** Commits the events of a write that has answered, or discards them. */
-  #outcome(write: Write<Model, Event>, answer: unknown): WriteOutcome<Model> {
+  #commit(write: Write<Model, Event>, answer: unknown): void {
     const { models, commits, onSpoiled } = this.#parts;
     const { job, events, encoded, bytes, version } = write;
     const seen = version.sequence;
-    let applied: { after: Model } | undefined;
+    let after: Model | undefined;
     try {
       if (typeof answer === "function") {
-        if (events.length > 0) applied = { after: models.apply(events) };
-        answer = answer(applied === undefined ? version.model : applied.after);
+        if (events.length > 0) after = models.apply(events);
+        answer = answer(after === undefined ? version.model : after);
         job.check(answer);
       } else {
         job.check(answer);
-        if (events.length > 0) applied = { after: models.apply(events) };
+        if (events.length > 0) after = models.apply(events);
       }
     } catch (error) {
-      if (events.length > 0 && models.isSpoiled(applied)) onSpoiled(error);
-      return { ok: false, error, sequence: seen };
+      if (events.length > 0 && models.isSpoiled(after)) onSpoiled(error);
+      job.failed(error, seen);
+      return;
     }
-    if (applied === undefined) {
-      return { ok: true, answer, version, sequence: seen };
+    if (after === undefined) {
+      job.answered(answer, version, seen);
+      return;
     }
-    const commit = { events: encoded, bytes };
-    const sequence = commits.sequenceOf(commit);
-    const produced = models.keep(applied.after, sequence);
-    commits.push({ commit, sequence, version: produced });
-    return { ok: true, answer, version: produced, sequence };
+    const sequence = commits.sequenceAfter(events.length);
+    const produced = models.keep(after, sequence);
+    commits.push({ events: encoded, bytes, sequence, version: produced });
+    job.answered(answer, produced, sequence);
   }
 }

@@ -14,8 +14,8 @@ import { HttpError, isFault, refusal, unavailable } from "../errors.ts";
 import type { Gate } from "../group_commit.ts";
 import { isPromise, type Version } from "../models.ts";
 import type { Store } from "../store.ts";
-import type { WriteJob, WriteOutcome } from "../writer.ts";
-import { bufferBody } from "./buffered_body.ts";
+import type { WriteJob } from "../writer.ts";
+import { bufferRequest } from "./buffered_request.ts";
 import { defaultErrorPage, finishErrorPage } from "./error_pages.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 import { withGatedBody } from "./gated_body.ts";
@@ -159,19 +159,18 @@ export class AppHandler<Model, Event> {
     if (this.#store.isFull) {
       return this.#errorAnswer(unavailable("too many writes wait"), request, info);
     }
-    let body: Promise<void> | undefined;
-    try {
-      body = bufferBody(request, this.#parts.bodyBytesMax);
-    } catch (error) {
-      return this.#errorAnswer(error, request, info);
-    }
     const write = new FetchWrite(this.#writeHost, request, info, method);
-    if (body === undefined) this.#store.submit(write);
-    else {
-      body.then(
-        () => !this.#isClosed ? this.#store.submit(write) : write.refuse(closing()),
-        (error) => write.refuse(error),
-      );
+    const submit = (request: Request) => {
+      write.request = request;
+      if (this.#isClosed) write.failed(closing(), 0);
+      else this.#store.submit(write);
+    };
+    try {
+      const buffered = bufferRequest(request, this.#parts.bodyBytesMax);
+      if (isPromise(buffered)) buffered.then(submit, (error) => write.failed(error, 0));
+      else submit(buffered);
+    } catch (error) {
+      write.failed(error, 0);
     }
     return write.response;
   }
@@ -255,8 +254,10 @@ interface WriteHost<Model, Event> {
 /** A write that came as a request: the job for the writer, and the gate of its answer. */
 class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
   readonly response: Promise<Response>;
+  /** The request as the handler gets it. */
+  request: Request;
+  awaits = 0;
   readonly #host: WriteHost<Model, Event>;
-  readonly #request: Request;
   readonly #info: RequestInfo;
   readonly #method: WriteMethod;
   #resolve: (response: Response | Promise<Response>) => void;
@@ -270,7 +271,7 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
     method: WriteMethod,
   ) {
     this.#host = host;
-    this.#request = request;
+    this.request = request;
     this.#info = info;
     this.#method = method;
     this.#resolve = () => {}; // The promise calls back before its constructor returns.
@@ -284,7 +285,7 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
   handle(model: DeepReadonly<Model>, saveEvent: SaveEvent<Event>): unknown {
     const { app, waitUntil } = this.#host;
     this.#context = new Writing(this.#method, this.#info, saveEvent, waitUntil);
-    return app.handleRequest(this.#request, model, this.#context);
+    return app.handleRequest(this.request, model, this.#context);
   }
 
   check(answer: unknown): void {
@@ -295,24 +296,19 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
     this.#context?.interrupt(reason);
   }
 
-  done(outcome: WriteOutcome<Model>): void {
-    if (!outcome.ok) {
-      this.refuse(outcome.error, outcome.sequence);
-      return;
-    }
+  answered(answer: unknown, version: Version<Model>, sequence: number): void {
     // `check` has seen to it that it is a response.
-    this.#answer = this.#host.gated(outcome.answer as Response, this.#info, outcome.version);
-    this.#host.store.whenDurable(outcome.sequence, this);
+    this.#answer = this.#host.gated(answer as Response, this.#info, version);
+    this.#host.store.whenDurable(sequence, this);
+  }
+
+  failed(error: unknown, sequence: number): void {
+    this.#resolve(this.#host.errorAnswer(error, this.request, this.#info, sequence));
   }
 
   open(lost: HttpError | undefined): void {
     if (lost === undefined && this.#answer !== undefined) this.#resolve(this.#answer);
-    else this.refuse(lost);
-  }
-
-  /** Answers with the page for `error`, once all up to `seen` is durable. */
-  refuse(error: unknown, seen = 0): void {
-    this.#resolve(this.#host.errorAnswer(error, this.#request, this.#info, seen));
+    else this.failed(lost, 0);
   }
 }
 

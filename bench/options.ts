@@ -10,8 +10,8 @@ export type BenchName = "read" | "write" | "isolation" | "replay";
 
 export const BENCHES: readonly BenchName[] = ["read", "write", "isolation", "replay"];
 
-/** The first one that there is sends the requests. */
-const CLIENTS: readonly Client[] = ["wrk", "own"];
+/** The first one is the default. */
+const CLIENTS: readonly Client[] = ["own", "wrk"];
 
 /** What the text of `--help` is. */
 export const HELP = `node bench/main.ts [options]
@@ -20,7 +20,7 @@ Measures Alcedo side by side with the bare servers of the runtimes.
 
   --only BENCH       one of ${BENCHES.join(", ")}; may be given again
   --runtime RUNTIME  one of ${RUNTIMES.join(", ")}; may be given again
-  --client CLIENT    what sends requests: "own", or "wrk" (default where it is installed)
+  --client CLIENT    what sends requests: "own" (default), or "wrk" where it is installed
   --seconds N        seconds of one measurement, default 2
   --rounds N         measurements of each server, default 5; medians are shown
   --small            as small as it still works: the numbers mean nothing then

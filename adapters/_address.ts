@@ -13,10 +13,12 @@ export function formatAddress(host: string, port: number): string {
   return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
 }
 
+const LOCAL_HOST = /^(?:::1?|0\.0\.0\.0|127\.\d+\.\d+\.\d+)$/;
+
 /**
- * The authority of URLs of requests that name no host: where the server listens, which is
- * `localhost` when that is every address.
+ * The authority in URLs of requests that name no host: where the server listens, which is
+ * `localhost` when that is this machine alone, or every address.
  */
 export function fallbackAuthority(host: string, port: number): string {
-  return formatAddress(host === "::" || host === "0.0.0.0" ? "localhost" : host, port);
+  return formatAddress(LOCAL_HOST.test(host) ? "localhost" : host, port);
 }

@@ -87,7 +87,7 @@ export function createAnswerer(report: Report): Answerer {
 }
 
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const ASCII = /^[\t\x20-\x7e]*$/;
 /** What says where a message ends, and so has to be true. */
 const FRAMING_FIELDS = ["content-length", "transfer-encoding", "trailer"];
 
@@ -120,18 +120,15 @@ function isBodiless(status: number): boolean {
 
 /**
  * Whether `@hono/node-server` makes of `headers` the right fields for text, and without an
- * error: it does not add a content type to a record, nor does it check lengths or names.
+ * error: it adds no content type to a record, and checks neither lengths nor names.
  */
 function isSentWell(headers: HeadersInit | undefined): boolean {
   if (headers === undefined) return true;
-  if (headers instanceof Headers) return !FRAMING_FIELDS.some((name) => headers.has(name));
-  if (Array.isArray(headers)) return false;
+  if (headers instanceof Headers || Array.isArray(headers)) return false;
   let saysType = false;
   for (const name in headers) {
     const value: unknown = headers[name];
-    if (typeof value !== "string" || !FIELD_VALUE.test(value) || !FIELD_NAME.test(name)) {
-      return false;
-    }
+    if (typeof value !== "string" || !ASCII.test(value) || !FIELD_NAME.test(name)) return false;
     const lower = name.toLowerCase();
     if (lower === "content-type") saysType = true;
     else if (FRAMING_FIELDS.includes(lower)) return false;
@@ -201,7 +198,14 @@ function sendWhole(
     fields["content-length"] = 0;
   }
   outgoing.writeHead(status, fields);
-  outgoing.end(body ?? undefined);
+  if (body === null) outgoing.end();
+  // Node sends a head and a text as one text, in UTF-8; fields are Latin 1.
+  else outgoing.end(typeof body === "string" && !hasAsciiFields(fields) ? Buffer.from(body) : body);
+}
+
+function hasAsciiFields(fields: OutgoingHttpHeaders): boolean {
+  for (const name in fields) if (!ASCII.test(String(fields[name]))) return false;
+  return true;
 }
 
 /** @throws if the stream is locked or a header field is bad; nothing was sent then. */

@@ -16,6 +16,7 @@ import { failurePage, notAResponse } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { hasNormalOrigin } from "./_normal_url.ts";
+import { relayBody } from "./_relayed_body.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -93,11 +94,19 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     if (!(response instanceof Response)) return fail(notAResponse(response));
     if (isStaticBody(response) || hasKnownSize(response)) return response;
     try {
-      return guardBody(response, report);
+      return relayBody(response, { failed: reportStream });
     } catch (error) {
       // The body is locked, or was read before.
       return fail(error);
     }
+  };
+
+  /** Bun's own way with streams that fail is to print some errors, and to keep others quiet. */
+  const reportStream = async (error: unknown): Promise<Error> => {
+    report(error);
+    // Once it has begun to send, which is before the next timer, it cuts off without a word.
+    await new Promise((resolve) => setTimeout(resolve));
+    return new Error("The response's body has failed");
   };
 
   return {
@@ -105,7 +114,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     stop: createStop({
       drain: async () => {
         await server.stop();
-        // Connections that never sent a byte are left open by that.
+        // Connections with a part of a request are left open by that.
         await server.stop(true);
       },
       cut: () => void server.stop(true),
@@ -136,41 +145,6 @@ class Exchange implements RequestInfo {
   hasStaticBody(response: Response): boolean {
     return isStaticBody(response);
   }
-}
-
-/**
- * `response` with a body whose errors are reported. Bun's own way with them is to print
- * those thrown at once, and to say nothing of those that come later.
- */
-function guardBody(response: Response, report: (error: unknown) => void): Response {
-  if (response.body === null) return response;
-  const reader = response.body.getReader();
-  let hasLeft = false;
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (hasLeft) return;
-        if (done) return controller.close();
-        if (!(value instanceof Uint8Array)) {
-          throw new TypeError("Cannot send a response's body: a chunk is not a Uint8Array");
-        }
-        controller.enqueue(value);
-      } catch (error) {
-        report(error);
-        // Bun cuts the connection off silently if it has begun to send, which it does before
-        // the next timer.
-        await new Promise((resolve) => setTimeout(resolve));
-        controller.error(new Error("The response's body has failed"));
-      }
-    },
-    cancel(reason) {
-      hasLeft = true;
-      return reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
-  const { status, statusText, headers } = response;
-  return new Response(body, { status, statusText, headers });
 }
 
 /**

@@ -16,6 +16,7 @@ import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
+import { relayBody } from "./_relayed_body.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -25,7 +26,6 @@ declare const Deno: {
     options: {
       hostname: string;
       port: number;
-      signal: AbortSignal;
       automaticCompression: boolean;
       onListen: () => void;
       onError: (error: unknown) => Response;
@@ -36,7 +36,6 @@ declare const Deno: {
 
 interface HandlerInfo {
   readonly remoteAddr: { readonly hostname: string; readonly port: number };
-  readonly completed: Promise<void>;
 }
 
 interface HttpServer {
@@ -44,6 +43,9 @@ interface HttpServer {
   readonly finished: Promise<void>;
   shutdown(): Promise<void>;
 }
+
+/** Milliseconds for the answers that a cut sends to leave. */
+const CUT_MS = 100;
 
 /**
  * Serves `fetch`, and resolves once connections are accepted.
@@ -56,18 +58,19 @@ export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise
 
 function start(fetch: FetchHandler, options: ListenOptions): Server {
   const { hostname, port, report } = resolveListenOptions(options);
-  const cut = new AbortController();
   const listen = (host: string): HttpServer =>
     Deno.serve({
       hostname: host,
       port,
-      signal: cut.signal,
       // A body leaves as the handler made it, like everywhere else.
       automaticCompression: false,
       onListen: () => {},
-      // Called with what the handler threw, with what is wrong with its response, and with
-      // what ended a response's body half-way; in the last case the page is thrown away.
-      onError: (error) => failurePage(error, report),
+      // Called with what is wrong with a response, and with what ended a body half-way; in
+      // the second case the page is thrown away.
+      onError: (error) => {
+        report(error);
+        return defaultErrorPage(500);
+      },
     }, answer);
 
   const server = listenOn(hostname, listen);
@@ -75,31 +78,58 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const exchange = new Exchange(request, info);
-    if (isNormalUrl(request.url)) return exchange.answer = fetch(request, exchange);
+    if (isNormalUrl(request.url)) return respond(request, exchange);
     const normal = normalRequest(request, fallback, () => exchange.signal);
-    if (normal === undefined) return defaultErrorPage(400);
-    return exchange.answer = fetch(normal, exchange);
+    return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
   }
+
+  function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
+    try {
+      const response = fetch(request, exchange);
+      if (!(response instanceof Promise)) return exchange.finish(response);
+      return new Promise((resolve) => {
+        waiting.add(resolve);
+        response.then((late) => exchange.finish(late)).catch(fail).then((answer) => {
+          waiting.delete(resolve);
+          resolve(answer);
+        });
+      });
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  const fail = (error: unknown): Response => failurePage(error, report);
+
+  /**
+   * The answers that handlers owe. Once `shutdown` was called, Deno has no way left to close a
+   * connection (aborting the signal then fails), but it closes those that have their answer.
+   */
+  const waiting = new Set<(answer: Response) => void>();
+  let cutOff = (): void => {};
+  const whenCut = new Promise<void>((resolve) => cutOff = resolve);
 
   return {
     addr: { hostname: server.addr.hostname, port: server.addr.port },
     stop: createStop({
       drain: async () => {
-        await server.shutdown();
-        await server.finished;
+        await Promise.race([server.shutdown().then(() => server.finished), whenCut]);
       },
-      cut: () => cut.abort(),
+      cut: () => {
+        for (const answer of waiting) answer(defaultErrorPage(503));
+        // What is left is a body that does not end, or is not read: it ends with the process.
+        setTimeout(cutOff, CUT_MS);
+      },
     }),
   };
 }
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements RequestInfo {
-  /** What the handler returned, once it has. */
-  answer: Response | Promise<Response> | undefined = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
-  #signal: AbortSignal | undefined = undefined;
+  #left: AbortController | undefined = undefined;
+  #isAnswered = false;
 
   constructor(request: Request, info: HandlerInfo) {
     this.#request = request;
@@ -116,41 +146,40 @@ class Exchange implements RequestInfo {
     }
   }
 
+  /**
+   * Deno aborts `request.signal` when the client leaves, and also after every answer that was
+   * sent. So it counts only while the handler runs; a client that leaves a stream is noticed by
+   * that being cancelled.
+   */
   get signal(): AbortSignal {
-    return this.#signal ??= this.#watch();
+    if (this.#left !== undefined) return this.#left.signal;
+    this.#left = new AbortController();
+    if (!this.#isAnswered) {
+      muteAbortWarning();
+      const { signal } = this.#request;
+      const leave = (): void => {
+        if (!this.#isAnswered) this.#leave();
+      };
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+    }
+    return this.#left.signal;
   }
 
   hasStaticBody(response: Response): boolean {
     return isStaticBody(response);
   }
 
-  /**
-   * Deno aborts `request.signal` when the client leaves, and also after every answer that
-   * was sent. While the handler runs it can only mean the first; from then on it is
-   * `completed` that tells, which rejects only when the client left.
-   */
-  #watch(): AbortSignal {
-    const left = new AbortController();
-    const leave = (): void => left.abort(new DOMException("The client has left", "AbortError"));
-    this.#info.completed.catch(leave);
-    muteAbortWarning();
-    const { signal } = this.#request;
-    const leaveUnlessAnswered = async (): Promise<void> => {
-      if (!await isSettled(this.answer)) leave();
-    };
-    if (signal.aborted) void leaveUnlessAnswered();
-    else signal.addEventListener("abort", leaveUnlessAnswered, { once: true });
-    return left.signal;
+  /** The handler has answered with `response`, which is handed on as Deno shall send it. */
+  finish(response: Response): Response {
+    this.#isAnswered = true;
+    if (this.#left === undefined || !(response instanceof Response)) return response;
+    if (isStaticBody(response) || response.bodyUsed) return response;
+    return relayBody(response, { failed: (error) => error, cancelled: () => this.#leave() });
   }
-}
 
-/** Whether `answer` is there, be it a response or an error. */
-async function isSettled(answer: Response | Promise<Response> | undefined): Promise<boolean> {
-  const pending = {};
-  try {
-    return answer !== undefined && await Promise.race([answer, pending]) !== pending;
-  } catch {
-    return true;
+  #leave(): void {
+    this.#left?.abort(new DOMException("The client has left", "AbortError"));
   }
 }
 

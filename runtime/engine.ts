@@ -14,12 +14,13 @@ import type { RequestInfo } from "./http/fetch_handler.ts";
 import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts";
 import type { EventLog } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
+import { isPromise } from "./models.ts";
 import type { ReplayProgress } from "./replay.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** Options of {@linkcode openEngine}. */
 export interface EngineOptions {
-  /** Where the events are. The engine closes it. */
+  /** Where the events are. The engine closes it, also when it cannot be opened. */
   log: EventLog;
   /** Time. */
   clock: Clock;
@@ -130,12 +131,17 @@ export async function openEngine<Model, Event>(
   app: App<Model, Event>,
   options: EngineOptions,
 ): Promise<Engine<Model, Event>> {
-  const fault = faultOfApp(app);
-  if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
   const { requestTimeoutMs: timeoutMs = REQUEST_TIMEOUT_MS, writeQueueMax = WRITE_QUEUE_MAX } =
     options;
-  const store = await openStore({ ...options, app, timeoutMs, writeQueueMax }, options);
-  return new RunningEngine(app, store, options, timeoutMs);
+  try {
+    const fault = faultOfApp(app);
+    if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
+    const store = await openStore({ ...options, app, timeoutMs, writeQueueMax }, options);
+    return new RunningEngine(app, store, options, timeoutMs);
+  } catch (error) {
+    await options.log.close();
+    throw error;
+  }
 }
 
 class RunningEngine<Model, Event> implements Engine<Model, Event> {
@@ -190,7 +196,11 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
       this.#store.submit({
         signal: undefined,
         handle: (model, saveEvent) => change(model, { saveEvent }),
-        check: () => {},
+        check(answer): void {
+          if (isPromise(answer)) {
+            throw new TypeError("Cannot write: the function that makes the result is asynchronous");
+          }
+        },
         interrupt: () => {},
         answered: (answer, _version, sequence) => {
           const result = answer as Result; // What `change` answered, or its function made.
@@ -226,6 +236,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
 
   async #close(): Promise<void> {
     this.#handler.close();
+    await this.#handler.settled();
     await this.#store.settled();
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
     this.#handler.stopTimers();

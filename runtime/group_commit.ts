@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { AlcedoError, type HttpError, refusal } from "./errors.ts";
+import { AlcedoError, assert, type HttpError, refusal } from "./errors.ts";
 import { FLUSH_BYTES_MAX, PENDING_BYTES_MAX, RETRY_AFTER_S } from "./limits.ts";
 import type { Commit, EventLog } from "./log/event_log.ts";
 import type { Version } from "./models.ts";
@@ -118,6 +118,7 @@ export class GroupCommit<Model> {
 
   /** Opens `gate` when `sequence` is durable or lost; at once if it is durable now. */
   whenDurable(sequence: number, gate: Gate): void {
+    assert(sequence <= this.#applied, "an answer shows only what was applied");
     gate.awaits = sequence;
     if (sequence <= this.#durable) gate.open(undefined);
     else this.#gates.push(gate);
@@ -130,7 +131,8 @@ export class GroupCommit<Model> {
   async refusal(): Promise<HttpError | undefined> {
     if (this.#state === "full" && this.#clock.now() - this.#lastProbe >= RETRY_AFTER_S * 1000) {
       this.#lastProbe = this.#clock.now();
-      const hasRoom = await (this.#log.hasRoom?.(this.#bytesLost) ?? true);
+      const hasRoom = await Promise.try(() => this.#log.hasRoom?.(this.#bytesLost) ?? true)
+        .catch(() => false); // Whatever the log has against it, it has no room.
       // A failure may have come meanwhile; only a full disk is over when there is room.
       if (hasRoom && this.#state === "full") this.#set("ok", undefined);
     }
@@ -161,7 +163,7 @@ export class GroupCommit<Model> {
     }
     this.#flushing = this.#pending.splice(0, count);
     this.#flushes++;
-    this.#log.append(this.#flushing).then(
+    Promise.try(() => this.#log.append(this.#flushing)).then(
       () => this.#flushed(bytes),
       (error) => this.#lose(error, bytes),
     );

@@ -146,6 +146,7 @@ function isSameObject(a: unknown, b: unknown): boolean {
 
 /** Whether `value` is a promise, of this or of another kind. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true; // Quicker than looking for a member.
   return typeof value === "object" && value !== null && "then" in value &&
     typeof value.then === "function";
 }

@@ -136,8 +136,10 @@ async function modelBefore<Model, Event>(
   let at = 0;
   for await (const batch of log.read(until)) {
     if (at >= done) break;
+    // Two reads need not cut the log at the same places.
+    const events = decodeBatch(app, log, batch, at).slice(0, done - at);
     // Singly: a batch before may have thrown as one, too.
-    model = applySingly(app, log, model, decodeBatch(app, log, batch, at), { batch, done: at });
+    model = applySingly(app, log, model, events, { batch, done: at });
     at += batch.count;
   }
   return model;

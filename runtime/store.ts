@@ -222,6 +222,7 @@ export class Store<Model, Event> {
     );
     this.#rebuilding = this.#replayAll().catch((error) => {
       this.#isBroken = true;
+      this.#models.loseAll(reason); // Some of the new ones may be there, half made.
       this.#parts.report(error);
     }).finally(() => {
       // A model that could not be built stays lost, and writes wait no longer: they fail.

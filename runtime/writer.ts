@@ -124,7 +124,8 @@ export class Writer<Model, Event> {
 
   /** Whether one more write would be refused. */
   get isFull(): boolean {
-    return this.#queue.size >= this.#parts.queueMax;
+    const { size } = this.#queue;
+    return size >= this.#parts.queueMax && !(size === 0 && this.#mayRun);
   }
 
   /** Takes a write: it runs when all before it have ended. A full queue refuses it. */

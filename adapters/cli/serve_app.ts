@@ -146,9 +146,6 @@ async function openEngineOn<Model, Event>(
       writeQueueMax,
       onProgress: progress.show,
     });
-  } catch (error) {
-    await log.close();
-    throw error;
   } finally {
     progress.end();
   }
@@ -175,6 +172,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   ENOTDIR: "part of the path is not a folder; choose another --events-file",
   EROFS: "the file system is read-only; choose another --events-file",
   ENOSPC: "no space left on the disk",
+  EIO: "the disk reports an error; check it",
 };
 
 function hasCode(error: unknown): error is Error & { code: string } {

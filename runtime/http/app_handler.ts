@@ -42,6 +42,9 @@ export class AppHandler<Model, Event> {
   readonly #store: Store<Model, Event>;
   readonly #deadlines: Deadlines;
   readonly #writeHost: WriteHost<Model, Event>;
+  /** Reads whose handlers have not answered. */
+  #readsInHand = 0;
+  #onSettled: () => void = () => {};
   #isClosed = false;
 
   constructor(parts: AppHandlerParts<Model, Event>) {
@@ -63,6 +66,12 @@ export class AppHandler<Model, Event> {
   /** Refuses all requests from now on. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** Resolves when no read handler runs any more; after {@linkcode close}. */
+  settled(): Promise<void> {
+    if (this.#readsInHand === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onSettled = resolve);
   }
 
   /** Stops the timers. Nothing may be in flight. */
@@ -102,11 +111,14 @@ export class AppHandler<Model, Event> {
     info: RequestInfo,
     version: Version<Model>,
   ): Promise<Response> {
+    this.#readsInHand++;
     try {
       if (isPromise(answer)) answer = await this.#withDeadline(answer);
       checkResponse(answer, "a read handler must answer with a Response");
     } catch (error) {
       return this.#errorAnswer(error, request, info, this.#store.durable(version));
+    } finally {
+      if (--this.#readsInHand === 0) this.#onSettled();
     }
     return this.#leave(answer, request, info, version);
   }
@@ -118,7 +130,7 @@ export class AppHandler<Model, Event> {
         expiresAt: Infinity,
         expire(): void {
           isOver = true;
-          reject(refusal(504, "the read handler took too long"));
+          reject(refusal(504, "the handler took too long"));
         },
       };
       this.#deadlines.start(waiting);
@@ -166,7 +178,7 @@ export class AppHandler<Model, Event> {
       else this.#store.submit(write);
     };
     try {
-      const buffered = bufferRequest(request, this.#parts.bodyBytesMax);
+      const buffered = bufferRequest(request, info, this.#parts.bodyBytesMax);
       if (isPromise(buffered)) buffered.then(submit, (error) => write.failed(error, 0));
       else submit(buffered);
     } catch (error) {
@@ -219,11 +231,8 @@ export class AppHandler<Model, Event> {
     if (page === undefined) return defaultErrorPage(answer.status, answer.headers);
     try {
       const version = await this.#store.readable();
-      const response: unknown = await page(
-        answer,
-        request,
-        version.model as DeepReadonly<Model>,
-      );
+      let response: unknown = page(answer, request, version.model as DeepReadonly<Model>);
+      if (isPromise(response)) response = await this.#withDeadline(response);
       checkResponse(response, `errors[${answer.status}] must answer with a Response`);
       const gated = this.#gated(response, info, version);
       await this.#store.durable(version);
@@ -308,7 +317,10 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
 
   open(lost: HttpError | undefined): void {
     if (lost === undefined && this.#answer !== undefined) this.#resolve(this.#answer);
-    else this.failed(lost, 0);
+    else {
+      this.#answer?.body?.cancel(lost).catch(() => {}); // It may hold a file open.
+      this.failed(lost, 0);
+    }
   }
 }
 

@@ -9,6 +9,7 @@
  */
 
 import { type HttpError, refusal } from "../errors.ts";
+import type { RequestInfo } from "./fetch_handler.ts";
 
 /**
  * Reads the body of `request`, and returns the request with its body in memory: at once if it
@@ -16,16 +17,21 @@ import { type HttpError, refusal } from "../errors.ts";
  *
  * @throws {HttpError} 413 if the body has more than `bytesMax` bytes, 400 if it ends early.
  */
-export function bufferRequest(request: Request, bytesMax: number): Request | Promise<Request> {
-  const { headers } = request;
-  const length = headers.get("content-length");
+export function bufferRequest(
+  request: Request,
+  info: RequestInfo,
+  bytesMax: number,
+): Request | Promise<Request> {
+  const header = (name: string) =>
+    info.header === undefined ? request.headers.get(name) : info.header(name);
+  const length = header("content-length");
   if (length === null) {
     // Asking for the stream is dear on some platforms, so only where there may be one.
     if (request.body === null) return withBody(request, EMPTY);
     return readStream(request.body, bytesMax).then((bytes) => withBody(request, bytes));
   }
   if (Number(length) > bytesMax) throw tooLarge(bytesMax);
-  if (length === "0" && !headers.has("transfer-encoding")) return withBody(request, EMPTY);
+  if (length === "0" && header("transfer-encoding") === null) return withBody(request, EMPTY);
   return request.arrayBuffer().then(
     (buffer) => {
       if (buffer.byteLength > bytesMax) throw tooLarge(bytesMax);
@@ -116,23 +122,23 @@ function takeTyped(request: Buffered): Response {
 
 /** What a request with its body in memory does itself. */
 const own: Partial<Request> & ThisType<Buffered> = {
-  async text() {
-    return await decoder.decode(take(this));
+  text() {
+    return Promise.try(() => decoder.decode(take(this)));
   },
-  async json() {
-    return await JSON.parse(decoder.decode(take(this)));
+  json() {
+    return Promise.try(() => JSON.parse(decoder.decode(take(this))));
   },
-  async bytes() {
-    return await take(this);
+  bytes() {
+    return Promise.try(() => take(this));
   },
-  async arrayBuffer() {
-    return await take(this).buffer;
+  arrayBuffer() {
+    return Promise.try(() => take(this).buffer);
   },
-  async blob() {
-    return await takeTyped(this).blob();
+  blob() {
+    return Promise.try(() => takeTyped(this).blob());
   },
-  async formData() {
-    return await takeTyped(this).formData();
+  formData() {
+    return Promise.try(() => takeTyped(this).formData());
   },
   clone() {
     if (this[USED]) throw new TypeError("Cannot clone the request: its body has been read");

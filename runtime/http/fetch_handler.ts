@@ -16,6 +16,11 @@ export interface RequestInfo {
    */
   readonly signal: AbortSignal;
   /**
+   * A field of the request's header, as `request.headers.get` would have it, where the
+   * platform can look one up without making them all.
+   */
+  header?(name: string): string | null;
+  /**
    * Whether `response` surely has a body that was complete when it was made (text, bytes,
    * nothing), told without touching `response.body`, which costs the platform its fast
    * path. `false` where the platform cannot tell.

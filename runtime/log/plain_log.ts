@@ -119,6 +119,9 @@ function cutTail(file: DiskFile, path: string, found: Found, options: PlainLogOp
   try {
     writeFully(aside, tail, 0, kept);
     aside.syncNow();
+  } catch (error) {
+    disk.remove(kept); // Half a copy is none: the tail is still where it was.
+    throw error;
   } finally {
     aside.close();
   }

@@ -9,8 +9,11 @@ import type { DiskFile } from "./disk.ts";
 import type { EventBatch } from "./event_log.ts";
 import { CUT_SHORT, OVERLONG, readUvarint, uvarintEnd } from "./uvarint.ts";
 
-/** Events in one batch of a read; with the bytes of a batch it bounds its memory. */
-const EVENTS_PER_BATCH_MAX = 65_536;
+/**
+ * Events in one batch. Small events become objects many times their size, and those of a whole
+ * mebibyte live long enough to make a garbage collector grow its heap by 100 MB.
+ */
+const EVENTS_PER_BATCH_MAX = 2048;
 
 /** Reads whole events from the start of a file, up to `size`, in batches. */
 export class PlainReader {
@@ -71,7 +74,12 @@ export class PlainReader {
       if (size > 0x7f) {
         size = readUvarint(buffer, at, filled);
         if (size === CUT_SHORT) break;
-        if (size === OVERLONG || size > COMMIT_BYTES_MAX) throw this.#damaged(at);
+        if (size === OVERLONG) throw this.#damaged(at);
+        if (size > COMMIT_BYTES_MAX) {
+          // No event is that large; but one that was torn may say so.
+          if (this.#offset + at + size <= this.#size) throw this.#damaged(at);
+          break;
+        }
         from = uvarintEnd(buffer, at);
       }
       if (from + size > filled) break;

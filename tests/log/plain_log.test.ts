@@ -176,7 +176,7 @@ test("plain log refuses an overlong size in its midst, and names the place", asy
 });
 
 test("plain log refuses an event that is larger than a commit may be", async () => {
-  const bytes = new Uint8Array(100);
+  const bytes = new Uint8Array(2 + 4 + COMMIT_BYTES_MAX + 1);
   bytes.set(encode(text("a")));
   writeUvarint(bytes, 2, COMMIT_BYTES_MAX + 1);
   await isRefused(bytes, /damaged at offset 2/);

@@ -1,0 +1,65 @@
+/** The adapter of the runtime that the tests run on, against the contract and in its details. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { listen, runtimeName } from "../../adapters/listen.ts";
+import { start } from "../support/server_process.ts";
+import { RUNTIME } from "../support/runtime.ts";
+import { serverContract } from "./server_contract.ts";
+import { withServer } from "./running_server.ts";
+
+serverContract(listen);
+
+test("adapter is that of the runtime that the tests run on", () => {
+  assert.equal(runtimeName(), RUNTIME);
+});
+
+test("adapter knows text, JSON and nothing for static bodies, whatever else they carry", () =>
+  withServer(listen, (_, info) => {
+    const init = { status: 404, headers: { "x-a": "b" } };
+    const bodies = [
+      new Response("text"),
+      new Response("text", init),
+      Response.json({ a: 1 }),
+      new Response(new Uint8Array(4)),
+      new Response(null, init),
+    ];
+    return Response.json(bodies.map((response) => info.hasStaticBody?.(response)));
+  }, async ({ origin }) => {
+    assert.deepEqual(await (await fetch(origin)).json(), [true, true, true, true, true]);
+  }));
+
+test("adapter prints nothing, whatever handlers and clients do", async () => {
+  const quiet = start("tests/adapters/quiet_server.ts", []);
+  const { code } = await quiet.ended;
+  assert.deepEqual([quiet.stderr(), quiet.stdout(), code], ["", "reports: 5\n", 0]);
+});
+
+// Bun would cut both off after 12 seconds, and can be told so in no shorter way.
+test(
+  "adapter lets a handler and a silent stream take 13 s",
+  { timeout: 30_000 },
+  () =>
+    withServer(listen, async (request) => {
+      const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 13_000));
+      if (request.url.endsWith("/handler")) {
+        await wait();
+        return new Response("text");
+      }
+      let pulls = 0;
+      return new Response(
+        new ReadableStream({
+          async pull(controller) {
+            if (pulls++ === 0) return controller.enqueue(new TextEncoder().encode("te"));
+            await wait();
+            controller.enqueue(new TextEncoder().encode("xt"));
+            controller.close();
+          },
+        }),
+      );
+    }, async ({ client }) => {
+      const clients = [client().get("/handler"), client().get("/stream")];
+      const responses = await Promise.all(clients.map((connection) => connection.response()));
+      assert.deepEqual(responses.map(({ body }) => body.toString()), ["text", "text"]);
+    }),
+);

@@ -30,7 +30,7 @@ test("a replay shows nothing in its first second, then how far it is, and clears
   assert.equal(text().split("\r").length, 3);
   assert.match(text(), /50 %, 5,000 events$/);
   line.end();
-  assert.match(text(), /\r\x1b\[K$/);
+  assert.ok(text().endsWith("\r\x1b[K"));
 });
 
 test("a replay shows nothing where there is no terminal", () => {

@@ -6,6 +6,8 @@ export interface Relay {
   failed(error: unknown): unknown;
   /** Nobody reads the stream any more. */
   cancelled?(): void;
+  /** Ends the body with the reason for which it aborts, and the stream with it. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -16,23 +18,46 @@ export interface Relay {
 export function relayBody(response: Response, relay: Relay): Response {
   if (response.body === null) return response;
   const reader = response.body.getReader();
-  let isCancelled = false;
+  const { signal } = relay;
+  let isOver = false;
+  let abort = (): void => {};
+  const end = (): void => {
+    isOver = true;
+    signal?.removeEventListener("abort", abort);
+  };
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      abort = () => {
+        end();
+        controller.error(signal?.reason);
+        // It may fail only now; that is of no use to anybody.
+        reader.cancel(signal?.reason).catch(() => {});
+      };
+      if (signal?.aborted) abort();
+      else signal?.addEventListener("abort", abort);
+    },
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
-        if (isCancelled) return;
-        if (done) return controller.close();
+        if (isOver) return;
+        if (done) {
+          end();
+          return controller.close();
+        }
         if (!(value instanceof Uint8Array)) {
           throw new TypeError("Cannot send a response's body: a chunk is not a Uint8Array");
         }
         controller.enqueue(value);
       } catch (error) {
+        if (isOver) return;
+        end();
+        // Of use only if it is not the stream that failed.
+        reader.cancel(error).catch(() => {});
         controller.error(await relay.failed(error));
       }
     },
     cancel(reason) {
-      isCancelled = true;
+      end();
       relay.cancelled?.();
       return reader.cancel(reason);
     },

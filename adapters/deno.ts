@@ -44,7 +44,7 @@ interface HttpServer {
   shutdown(): Promise<void>;
 }
 
-/** Milliseconds for the answers that a cut sends to leave. */
+/** Milliseconds for Deno to close what a cut ends. */
 const CUT_MS = 100;
 
 /**
@@ -58,6 +58,16 @@ export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise
 
 function start(fetch: FetchHandler, options: ListenOptions): Server {
   const { hostname, port, report } = resolveListenOptions(options);
+  /**
+   * The answers that handlers owe, and what ends streams. Once `shutdown` was called, Deno has
+   * no way left to close a connection (aborting its signal then fails), but it closes those
+   * whose answer has failed.
+   */
+  const waiting = new Set<(answer: Response) => void>();
+  const cutting = new AbortController();
+  let cutOff = (): void => {};
+  const whenCut = new Promise<void>((resolve) => cutOff = resolve);
+
   const listen = (host: string): HttpServer =>
     Deno.serve({
       hostname: host,
@@ -68,7 +78,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       // Called with what is wrong with a response, and with what ended a body half-way; in
       // the second case the page is thrown away.
       onError: (error) => {
-        report(error);
+        if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
         return defaultErrorPage(500);
       },
     }, answer);
@@ -77,7 +87,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   const fallback = fallbackAuthority(server.addr.hostname, server.addr.port);
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
-    const exchange = new Exchange(request, info);
+    const exchange = new Exchange(request, info, cutting.signal);
     if (isNormalUrl(request.url)) return respond(request, exchange);
     const normal = normalRequest(request, fallback, () => exchange.signal);
     return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
@@ -88,11 +98,15 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       const response = fetch(request, exchange);
       if (!(response instanceof Promise)) return exchange.finish(response);
       return new Promise((resolve) => {
-        waiting.add(resolve);
-        response.then((late) => exchange.finish(late)).catch(fail).then((answer) => {
+        const settle = (answer: Response): void => {
           waiting.delete(resolve);
           resolve(answer);
-        });
+        };
+        waiting.add(resolve);
+        response.then(
+          (late) => settle(exchange.finish(late)),
+          (error: unknown) => settle(fail(error)),
+        );
       });
     } catch (error) {
       return fail(error);
@@ -101,14 +115,6 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
 
   const fail = (error: unknown): Response => failurePage(error, report);
 
-  /**
-   * The answers that handlers owe. Once `shutdown` was called, Deno has no way left to close a
-   * connection (aborting the signal then fails), but it closes those that have their answer.
-   */
-  const waiting = new Set<(answer: Response) => void>();
-  let cutOff = (): void => {};
-  const whenCut = new Promise<void>((resolve) => cutOff = resolve);
-
   return {
     addr: { hostname: server.addr.hostname, port: server.addr.port },
     stop: createStop({
@@ -116,24 +122,33 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
         await Promise.race([server.shutdown().then(() => server.finished), whenCut]);
       },
       cut: () => {
-        for (const answer of waiting) answer(defaultErrorPage(503));
-        // What is left is a body that does not end, or is not read: it ends with the process.
+        cutting.abort();
+        for (const answer of waiting) answer(failingResponse(cutting.signal.reason));
+        // What is left is an answer that is not read: it ends with the process.
         setTimeout(cutOff, CUT_MS);
       },
     }),
   };
 }
 
+/** An answer that ends with its connection. */
+function failingResponse(reason: unknown): Response {
+  const body = new ReadableStream({ start: (controller) => controller.error(reason) });
+  return new Response(body, { status: 503 });
+}
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements RequestInfo {
   readonly #request: Request;
   readonly #info: HandlerInfo;
+  readonly #cutting: AbortSignal;
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
 
-  constructor(request: Request, info: HandlerInfo) {
+  constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
     this.#request = request;
     this.#info = info;
+    this.#cutting = cutting;
   }
 
   get remoteAddress(): string | undefined {
@@ -173,9 +188,14 @@ class Exchange implements RequestInfo {
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {
     this.#isAnswered = true;
-    if (this.#left === undefined || !(response instanceof Response)) return response;
-    if (isStaticBody(response) || response.bodyUsed) return response;
-    return relayBody(response, { failed: (error) => error, cancelled: () => this.#leave() });
+    if (!(response instanceof Response) || isStaticBody(response)) return response;
+    // What is wrong with such a body Deno says itself.
+    if (response.body === null || response.body.locked || response.bodyUsed) return response;
+    return relayBody(response, {
+      failed: (error) => error,
+      cancelled: () => this.#leave(),
+      signal: this.#cutting,
+    });
   }
 
   #leave(): void {

@@ -4,7 +4,7 @@
  */
 
 import * as fs from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import type { Disk, DiskFile } from "../runtime/log/disk.ts";
 import { lockFile } from "./lock.ts";
 
@@ -13,16 +13,19 @@ const MODE = 0o600;
 
 /** The machine's file system. */
 export const disk: Disk = {
-  open(path) {
-    try {
-      return new OpenFile(fs.openSync(path, "r+"));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
-    }
-  },
+  open: (path) => ifThere(() => new OpenFile(fs.openSync(path, "r+"))),
+  openToRead: (path) => ifThere(() => new OpenFile(fs.openSync(path, "r"))),
   create: (path) => new OpenFile(fs.openSync(path, "wx+", MODE)),
   remove: (path) => fs.rmSync(path, { force: true }),
+  link: (path, to) => fs.linkSync(path, to),
+  rename: (path, to) => fs.renameSync(path, to),
+  list(prefix) {
+    const folder = dirname(prefix);
+    const name = basename(prefix);
+    return fs.readdirSync(folder).filter((found) => found.startsWith(name))
+      .map((found) => prefix.slice(0, prefix.length - name.length) + found);
+  },
+  identityOf: (path) => ifThere(() => identityOf(fs.statSync(path, { bigint: true }))),
   syncFolder(path) {
     const folder = fs.openSync(dirname(path), "r");
     try {
@@ -34,11 +37,26 @@ export const disk: Disk = {
   lock: lockFile,
 };
 
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function identityOf({ dev, ino }: fs.BigIntStats): string {
+  return `${dev}-${ino}`;
+}
+
 class OpenFile implements DiskFile {
+  readonly identity: string;
   readonly #fd: number;
 
   constructor(fd: number) {
     this.#fd = fd;
+    this.identity = identityOf(fs.fstatSync(fd, { bigint: true }));
   }
 
   size(): number {

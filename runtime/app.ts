@@ -3,7 +3,7 @@
  * request handler. Types, and {@linkcode defineApp}; what runs it is in `engine.ts`.
  */
 
-import type { Codec, IsJson } from "./codec.ts";
+import type { Codec, IsJson, ModelCodec } from "./codec.ts";
 import type { HttpError } from "./errors.ts";
 import type { OtherMethod, WriteMethod } from "./http/methods.ts";
 
@@ -106,6 +106,22 @@ export interface AppBase<Model, Event> {
    * @default {json}
    */
   codec?: Codec<Event>;
+  /**
+   * Names the shape of the model, and the meaning of its events: change it whenever
+   * `initModel` or `updateModel` would make another model of the same events. Snapshots of
+   * another version are not used; without a version there are none.
+   */
+  modelVersion?: string;
+  /**
+   * Turns a model into the bytes of a snapshot and back.
+   * @default {modelCodec}: every value that `structuredClone` takes, but for cycles
+   */
+  modelCodec?: ModelCodec<Model>;
+  /**
+   * Events that make this model from a first one: what a log begins with when its history is
+   * given up (`events squash`).
+   */
+  eventsFrom?: (model: DeepReadonly<Model>) => Iterable<Event>;
   /** Pages for errors; without one a plain page that shows the status alone. */
   errors?: ErrorHandlers<Model>;
 }
@@ -164,6 +180,21 @@ export function faultOfApp(value: unknown): string | undefined {
     (typeof codec?.encode !== "function" || typeof codec.decode !== "function")
   ) {
     return "codec has no encode and decode functions; use json, bytes, or your own";
+  }
+  const modelVersion = app["modelVersion"];
+  if (modelVersion !== undefined && (typeof modelVersion !== "string" || modelVersion === "")) {
+    return 'modelVersion is no text; write "1"';
+  }
+  const modelCodec = app["modelCodec"] as Partial<ModelCodec<unknown>> | undefined;
+  if (
+    modelCodec !== undefined &&
+    (typeof modelCodec?.encode !== "function" || typeof modelCodec.decode !== "function")
+  ) {
+    return "modelCodec has no encode and decode functions";
+  }
+  const eventsFrom = app["eventsFrom"];
+  if (eventsFrom !== undefined && typeof eventsFrom !== "function") {
+    return "eventsFrom is not a function";
   }
   const errors = app["errors"];
   if (errors !== undefined) {

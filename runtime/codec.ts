@@ -30,6 +30,14 @@ export interface Codec<Event> {
   decodeBatch?(batch: EventBatch): Event[];
 }
 
+/** Turns a model into the bytes of a snapshot and back. */
+export interface ModelCodec<Model> {
+  /** Encodes a model, and leaves it as it is. It throws if the model cannot be kept. */
+  encode(model: Model): Uint8Array;
+  /** Decodes what {@linkcode encode} returned. It throws if the bytes are no model. */
+  decode(bytes: Uint8Array): Model;
+}
+
 /** The part of `T` that JSON can say: `T` itself, where every value of it is JSON. */
 type JsonPart<T> = T extends string | number | boolean | null ? T
   : T extends undefined | bigint | symbol | ((...args: never[]) => unknown) ? never

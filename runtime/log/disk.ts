@@ -8,6 +8,8 @@
 
 /** An open file. All offsets and sizes are bytes. */
 export interface DiskFile {
+  /** Names the file itself, whatever path led to it: its device and inode. */
+  readonly identity: string;
   /** The size of the file now. */
   size(): number;
   /**
@@ -43,10 +45,20 @@ export interface DiskLock {
 export interface Disk {
   /** Opens an existing file for reading and writing; `undefined` if there is none. */
   open(path: string): DiskFile | undefined;
+  /** Opens an existing file for reading; `undefined` if there is none. */
+  openToRead(path: string): DiskFile | undefined;
   /** Creates a file that must not exist. Its name is durable after {@linkcode syncFolder}. */
   create(path: string): DiskFile;
   /** Removes a file if it is there. */
   remove(path: string): void;
+  /** Gives a file a second name, which must not exist (`EEXIST`). */
+  link(path: string, to: string): void;
+  /** Gives a file another name, in place of whatever file has that name, in one step. */
+  rename(path: string, to: string): void;
+  /** The paths of all files whose path begins with `prefix`, which ends inside a file's name. */
+  list(prefix: string): string[];
+  /** The {@linkcode DiskFile.identity} of the file that the path leads to now, if any. */
+  identityOf(path: string): string | undefined;
   /** Makes the names in the folder of `path` durable. */
   syncFolder(path: string): void;
   /**

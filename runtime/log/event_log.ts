@@ -15,6 +15,34 @@ export interface Commit {
   readonly bytes: number;
 }
 
+/**
+ * What an answer waits for, in Redis's words. `always`: until its commit is synced, so that no
+ * crash undoes it. `everysec`: until it is written; a sync follows within a second or two, and a
+ * loss of power may undo that much. `no`: until it is written; when it reaches the disk is the
+ * system's decision. With the last two a crash of the process alone loses nothing.
+ */
+export type Durability = "always" | "everysec" | "no";
+
+/** A commit as it is read back (in a log that counts events: one event). */
+export interface StoredCommit {
+  readonly sequence: number;
+  /** When it was written, in milliseconds since 1970, if the format knows. */
+  readonly time: number | undefined;
+  /** What the runtime noted with it: JSON in UTF-8, or no bytes. */
+  readonly meta: Uint8Array;
+  readonly events: readonly Uint8Array[];
+}
+
+/** A stored model: what a replay can begin with instead of the first model. */
+export interface Snapshot {
+  /** The newest sequence that it shows. */
+  readonly sequence: number;
+  /** When it was made, in milliseconds since 1970. */
+  readonly time: number;
+  /** The model, as the application's model codec encoded it. */
+  readonly model: Uint8Array;
+}
+
 /** What an event adds to {@linkcode Commit.bytes}: itself and the size before it. */
 export function sizeInCommit(event: Uint8Array): number {
   return event.length + uvarintLength(event.length);
@@ -33,6 +61,9 @@ export interface EventBatch {
   readonly bounds: Uint32Array;
   /** How many events there are. */
   readonly count: number;
+  /** Event `i` belongs to the commit with the sequence `firstSequence + commitOf[i]`. */
+  readonly firstSequence: number;
+  readonly commitOf: Uint32Array;
   /** Where `bytes[0]` stands in the log, in bytes; for messages and progress. */
   readonly offset: number;
 }
@@ -50,16 +81,37 @@ export interface EventLog {
   /** The bytes of the log that are durable. */
   readonly durableBytes: number;
   /**
-   * Reads the durable events up to and including sequence `until`, from the first on, in
-   * batches of about 1 MiB. It may run beside appends.
+   * What "durable" means here.
+   * @default {"always"}
+   */
+  readonly durability?: Durability;
+  /**
+   * Why nothing can be appended to it, if so from the start: it was opened to be read.
+   */
+  readonly readOnly?: string | undefined;
+  /**
+   * Reads the durable events behind sequence `after`, up to and including sequence `until`,
+   * in batches of about 1 MiB. It may run beside appends.
    *
    * @throws {AlcedoError} `log_unreadable` if the log's bytes are not what was written.
    */
-  read(until: number): AsyncIterable<EventBatch>;
+  read(until: number, after?: number): AsyncIterable<EventBatch>;
+  /**
+   * Reads the durable commits that follow sequence `after`: at least one, unless `after` is
+   * the newest, and no more than fit into about `bytesMax`. What it returns is not used again.
+   *
+   * @throws {AlcedoError} `log_unreadable` if the log's bytes are not what was written.
+   */
+  readCommits(after: number, bytesMax: number): Promise<readonly StoredCommit[]>;
+  /**
+   * The newest snapshot of a model of this version that fits the log. What is damaged or does
+   * not fit is passed over, with a warning. A log that has not got this is always replayed.
+   */
+  snapshot?(modelVersion: string): Snapshot | undefined;
 
   /**
    * Appends commits: at least one, and no more than `FLUSH_BYTES_MAX` bytes of them unless
-   * it is one alone. When it resolves, all of them are durable: no crash undoes them. If
+   * it is one alone. When it resolves, all of them are durable, as `durability` means it. If
    * the process dies before, any number of them, from the first on, may survive.
    *
    * @throws {AlcedoError} `log_full` if there was no room: none of these commits is in the

@@ -10,7 +10,7 @@
 import { AlcedoError, assert } from "../errors.ts";
 import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
-import type { Commit, EventBatch, EventLog } from "./event_log.ts";
+import type { Commit, EventBatch, EventLog, StoredCommit } from "./event_log.ts";
 import { newHistory } from "./position.ts";
 import { PlainReader, unreadable } from "./plain_reader.ts";
 import { writeUvarint } from "./uvarint.ts";
@@ -217,8 +217,13 @@ class PlainLog implements EventLog {
     return this.#end;
   }
 
-  async *read(until: number): AsyncIterable<EventBatch> {
+  readCommits(): Promise<readonly StoredCommit[]> {
+    return Promise.reject(new Error("not yet"));
+  }
+
+  async *read(until: number, after: number = 0): AsyncIterable<EventBatch> {
     assert(until <= this.#count, "only what is durable is read");
+    assert(after === 0, "not yet");
     const reader = new PlainReader(this.#file, this.#end, this.name);
     for (let left = until; left > 0;) {
       const batch = reader.next(left);

@@ -15,6 +15,9 @@ import { CUT_SHORT, OVERLONG, readUvarint, uvarintEnd } from "./uvarint.ts";
  */
 const EVENTS_PER_BATCH_MAX = 2048;
 
+/** In a format that knows no commits, each event is one. */
+const EACH_ITS_OWN = Uint32Array.from({ length: EVENTS_PER_BATCH_MAX }, (_, i) => i);
+
 /** Reads whole events from the start of a file, up to `size`, in batches. */
 export class PlainReader {
   #buffer: Uint8Array = new Uint8Array(READ_BYTES + 1);
@@ -24,6 +27,8 @@ export class PlainReader {
   #filled = 0;
   /** Where in the buffer the first event that was not handed out begins. */
   #next = 0;
+  /** Events handed out. */
+  #count = 0;
 
   readonly #file: DiskFile;
   readonly #size: number;
@@ -49,10 +54,13 @@ export class PlainReader {
         const { length } = this.#buffer;
         // One byte stays free behind the events: batches promise it.
         assert(this.#next < length, "a batch leaves a byte behind its last event");
+        this.#count += count;
         return {
           bytes: this.#buffer.subarray(0, this.#next + 1),
           bounds: this.#bounds,
           count,
+          firstSequence: this.#count - count + 1,
+          commitOf: EACH_ITS_OWN,
           offset: this.#offset,
         };
       }

@@ -291,9 +291,9 @@ test("engine holds reads while an in-place model is built again, and answers 503
   const running = await run(taking("in place"), {
     log: {
       ...inner,
-      async *read(until) {
+      async *read(until, after) {
         if (isHeld) await new Promise<void>((resolve) => release = resolve);
-        yield* inner.read(until);
+        yield* inner.read(until, after);
       },
       append: (commits) => inner.append(commits),
       close: () => inner.close(),

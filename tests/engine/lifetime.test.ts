@@ -23,7 +23,8 @@ function closing(): { log: EventLog; closed: () => number } {
     get durableBytes() {
       return inner.durableBytes;
     },
-    read: (until) => inner.read(until),
+    read: (until, after) => inner.read(until, after),
+    readCommits: (after, bytesMax) => inner.readCommits(after, bytesMax),
     append: (commits) => inner.append(commits),
     close() {
       times++;

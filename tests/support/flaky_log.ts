@@ -34,7 +34,8 @@ export function flakyLog(clock: SimulatedClock, inner: EventLog = memoryLog()): 
     get durableBytes(): number {
       return inner.durableBytes;
     },
-    read: (until) => inner.read(until),
+    read: (until, after) => inner.read(until, after),
+    readCommits: (after, bytesMax) => inner.readCommits(after, bytesMax),
     async append(commits: readonly Commit[]): Promise<void> {
       if (faults.appendMs > 0) await clock.sleep(faults.appendMs);
       if (faults.nextAppends === "full") throw new AlcedoError("log_full", "no space left");

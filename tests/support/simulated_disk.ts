@@ -141,6 +141,38 @@ export class SimulatedDisk implements Disk {
     return file === undefined ? undefined : this.#handle(file);
   }
 
+  openToRead(path: string): DiskFile | undefined {
+    return this.open(path);
+  }
+
+  link(path: string, to: string): void {
+    this.#step();
+    const file = this.#machine.names.get(path);
+    if (file === undefined) throw failure("ENOENT", path);
+    if (this.#machine.names.has(to)) throw failure("EEXIST", `${to} exists`);
+    this.#machine.names.set(to, file);
+    this.changes++;
+  }
+
+  rename(path: string, to: string): void {
+    this.#step();
+    const file = this.#machine.names.get(path);
+    if (file === undefined) throw failure("ENOENT", path);
+    this.#machine.names.set(to, file);
+    this.#machine.names.delete(path);
+    this.changes++;
+  }
+
+  list(prefix: string): string[] {
+    this.#step();
+    return this.paths.filter((path) => path.startsWith(prefix));
+  }
+
+  identityOf(path: string): string | undefined {
+    this.#step();
+    return this.#machine.names.get(path)?.identity;
+  }
+
   create(path: string): DiskFile {
     this.#step();
     if (this.#machine.names.has(path)) throw failure("EEXIST", `${path} exists`);
@@ -186,6 +218,7 @@ export class SimulatedDisk implements Disk {
       if (!isOpen) throw failure("EBADF", "the file is closed");
     };
     return {
+      identity: file.identity,
       size: () => {
         step();
         return file.size;

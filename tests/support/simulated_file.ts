@@ -18,7 +18,11 @@ type Change =
   | { readonly kind: "write"; readonly bytes: Uint8Array; readonly offset: number }
   | { readonly kind: "truncate"; readonly size: number };
 
+let files = 0;
+
 export class SimulatedFile {
+  /** Its device and inode. */
+  readonly identity: string = `0-${++files}`;
   /** What reads back. */
   readonly #cache: Content;
   /** What is on the disk. */

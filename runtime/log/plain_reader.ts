@@ -1,71 +1,113 @@
 /**
- * Reads the plain format: whole events, in batches, in a buffer that is used again. Nothing is
- * allocated on the word of a size that may be damaged.
+ * Reads the plain format: whole events, in batches or one by one, in a buffer that is used again.
+ * Nothing is allocated on the word of a size that may be damaged.
  */
 
-import { AlcedoError, assert } from "../errors.ts";
+import { type AlcedoError, assert } from "../errors.ts";
 import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
-import type { EventBatch } from "./event_log.ts";
+import type { EventBatch, StoredCommit } from "./event_log.ts";
+import { EVENTS_PER_BATCH_MAX, type LogReader, unreadable } from "./log_reader.ts";
+import type { SparseIndex } from "./sparse_index.ts";
 import { CUT_SHORT, OVERLONG, readUvarint, uvarintEnd } from "./uvarint.ts";
-
-/**
- * Events in one batch. Small events become objects many times their size, and those of a whole
- * mebibyte live long enough to make a garbage collector grow its heap by 100 MB.
- */
-const EVENTS_PER_BATCH_MAX = 2048;
 
 /** In a format that knows no commits, each event is one. */
 const EACH_ITS_OWN = Uint32Array.from({ length: EVENTS_PER_BATCH_MAX }, (_, i) => i);
 
-/** Reads whole events from the start of a file, up to `size`, in batches. */
-export class PlainReader {
+const NO_META = new Uint8Array(0);
+
+/** What a {@linkcode PlainReader} reads. */
+export interface PlainSource {
+  readonly file: DiskFile;
+  /** The path, for messages. */
+  readonly name: string;
+  readonly index: SparseIndex;
+}
+
+/** Reads on from a place of the index, up to `size`. */
+export class PlainReader implements LogReader {
   #buffer: Uint8Array = new Uint8Array(READ_BYTES + 1);
   readonly #bounds = new Uint32Array(2 * EVENTS_PER_BATCH_MAX);
   /** Where in the file the buffer begins, and how many bytes of it are filled. */
-  #offset = 0;
+  #offset: number;
   #filled = 0;
-  /** Where in the buffer the first event that was not handed out begins. */
-  #next = 0;
-  /** Events handed out. */
-  #count = 0;
+  /** Where in the buffer the first event that was not handed out begins, and its sequence. */
+  #at = 0;
+  #next: number;
+  #size: number;
+  readonly #source: PlainSource;
 
-  readonly #file: DiskFile;
-  readonly #size: number;
-  readonly #name: string;
-
-  constructor(file: DiskFile, size: number, name: string) {
-    this.#file = file;
+  constructor(source: PlainSource, sequence: number, size: number) {
+    this.#source = source;
     this.#size = size;
-    this.#name = name;
+    const place = source.index.find(sequence);
+    this.#offset = place.offset;
+    this.#next = place.sequence;
+  }
+
+  get next(): number {
+    return this.#next;
   }
 
   /** Where the last event that was handed out ends in the file. */
   get end(): number {
-    return this.#offset + this.#next;
+    return this.#offset + this.#at;
   }
 
-  /** The next events, or `undefined` when no whole one follows. */
-  next(countMax: number = EVENTS_PER_BATCH_MAX): EventBatch | undefined {
+  extendTo(size: number): void {
+    this.#size = size;
+  }
+
+  batch(after: number, until: number): EventBatch | undefined {
+    // Whole batches are passed over, then the first of what is asked for.
+    while (this.#next <= after) {
+      if (this.#take(after - this.#next + 1) === 0) return undefined;
+    }
+    const count = this.#take(until - this.#next + 1);
+    if (count === 0) return undefined;
+    // One byte stays free behind the events: batches promise it.
+    assert(this.#at < this.#buffer.length, "a batch leaves a byte behind its last event");
+    return {
+      bytes: this.#buffer.subarray(0, this.#at + 1),
+      bounds: this.#bounds,
+      count,
+      firstSequence: this.#next - count,
+      commitOf: EACH_ITS_OWN,
+      offset: this.#offset,
+    };
+  }
+
+  commits(after: number, bytesMax: number): StoredCommit[] {
+    const batch = this.batch(after, Infinity);
+    if (batch === undefined) return [];
+    const { bounds, firstSequence } = batch;
+    const start = bounds[0] ?? 0;
+    let count = 1;
+    while (count < batch.count && (bounds[2 * count - 1] ?? 0) - start < bytesMax) count++;
+    const end = bounds[2 * count - 1] ?? 0;
+    // The others are read again by whoever wants them.
+    if (count < batch.count) {
+      this.#at = end;
+      this.#next -= batch.count - count;
+    }
+    const copy = batch.bytes.slice(start, end);
+    return Array.from({ length: count }, (_, i) => {
+      const event = copy.subarray((bounds[2 * i] ?? 0) - start, (bounds[2 * i + 1] ?? 0) - start);
+      return { sequence: firstSequence + i, time: undefined, meta: NO_META, events: [event] };
+    });
+  }
+
+  /** Notes the bounds of the next whole events, and passes over them; returns how many. */
+  #take(countMax: number): number {
     for (;;) {
-      const start = this.#next;
+      const place = this.end;
       const count = this.#scan(Math.min(countMax, EVENTS_PER_BATCH_MAX));
       if (count > 0) {
-        const { length } = this.#buffer;
-        // One byte stays free behind the events: batches promise it.
-        assert(this.#next < length, "a batch leaves a byte behind its last event");
-        this.#count += count;
-        return {
-          bytes: this.#buffer.subarray(0, this.#next + 1),
-          bounds: this.#bounds,
-          count,
-          firstSequence: this.#count - count + 1,
-          commitOf: EACH_ITS_OWN,
-          offset: this.#offset,
-        };
+        this.#source.index.add(this.#next, place);
+        this.#next += count;
+        return count;
       }
-      assert(this.#next === start, "no event was passed over");
-      if (!this.#fill()) return undefined;
+      if (countMax < 1 || !this.#fill()) return 0;
     }
   }
 
@@ -74,7 +116,7 @@ export class PlainReader {
     const buffer = this.#buffer;
     const bounds = this.#bounds;
     const filled = this.#filled;
-    let at = this.#next;
+    let at = this.#at;
     let count = 0;
     while (count < countMax && at < filled) {
       let size = buffer[at] ?? 0;
@@ -96,38 +138,40 @@ export class PlainReader {
       count++;
       at = from + size;
     }
-    this.#next = at;
+    this.#at = at;
     return count;
   }
 
   /** An event's size that no event can have, at `at` in the buffer. */
   #damaged(at: number): AlcedoError {
     const offset = this.#offset + at;
-    if (offset === 0) return unreadable(this.#name, "not a log: choose another --events-file");
+    const { name } = this.#source;
+    if (offset === 0) return unreadable(name, "not a log: choose another --events-file");
     return unreadable(
-      this.#name,
+      name,
       `damaged at offset ${offset}: what stands there as the size of an event is more than an ` +
-        `event may have (${COMMIT_BYTES_MAX}); nothing was changed, restore it from a copy`,
+        `event may have (${COMMIT_BYTES_MAX}); nothing was changed, restore it from a backup, or ` +
+        `cut it there with: events repair "${name}" --cut-at ${offset}`,
     );
   }
 
   /** Drops what was handed out and reads on; `false` at the end of the file. */
   #fill(): boolean {
-    const rest = this.#buffer.subarray(this.#next, this.#filled);
+    const rest = this.#buffer.subarray(this.#at, this.#filled);
     if (rest.length + 1 === this.#buffer.length) {
       // One event fills the buffer. Its size is known to be legal, so doubling is bounded.
       const larger = new Uint8Array(Math.min(2 * rest.length, COMMIT_BYTES_MAX + 10) + 1);
       larger.set(rest);
       this.#buffer = larger;
     } else {
-      this.#buffer.copyWithin(0, this.#next, this.#filled);
+      this.#buffer.copyWithin(0, this.#at, this.#filled);
     }
-    this.#offset += this.#next;
+    this.#offset += this.#at;
     this.#filled = rest.length;
-    this.#next = 0;
+    this.#at = 0;
     const room = this.#buffer.length - 1 - this.#filled;
     const left = this.#size - this.#offset - this.#filled;
-    const read = this.#file.read(
+    const read = this.#source.file.read(
       this.#buffer.subarray(this.#filled, this.#filled + Math.min(room, left)),
       this.#offset + this.#filled,
     );
@@ -135,17 +179,11 @@ export class PlainReader {
     return read > 0;
   }
 
-  /** The byte behind the events that were handed out last, which their reader may change. */
   get byteBehind(): number {
-    return this.#buffer[this.#next] ?? 0;
+    return this.#buffer[this.#at] ?? 0;
   }
 
   set byteBehind(byte: number) {
-    this.#buffer[this.#next] = byte;
+    this.#buffer[this.#at] = byte;
   }
-}
-
-/** The error for a file that is no plain log, or a damaged one. */
-export function unreadable(path: string, why: string, options?: ErrorOptions): AlcedoError {
-  return new AlcedoError("log_unreadable", `Cannot open log "${path}": ${why}`, options);
 }

@@ -21,9 +21,9 @@ const RUNS = 3000;
 
 /** What it says: an answer showed too much, the log has too little, or too much, or is spoiled. */
 const UNDONE =
-  /shows what a crash could undo|acknowledged and is in the log|was durable once|is torn|no answer/;
+  /shows what a crash could undo|acknowledged and is in the log|was durable|Cannot open|no answer/;
 const IN_LOG =
-  /nothing else is in the log|shows what was acknowledged|is in the log|Cannot decode|no answer/;
+  /nothing else is in the log|shows what was acknowledged|is in the log|Cannot decode|the last write|no answer/;
 
 async function findsMutation(style: Style, mutation: Partial<Setting>, why: RegExp): Promise<void> {
   const setting = { style, storage: plainStorage, ...mutation };
@@ -50,8 +50,13 @@ function withFiles(disk: Disk, change: (file: DiskFile) => Partial<DiskFile>): D
       const file = disk.open(path);
       return file === undefined ? undefined : changed(file);
     },
+    openToRead: (path) => disk.openToRead(path),
     create: (path) => changed(disk.create(path)),
     remove: (path) => disk.remove(path),
+    link: (path, to) => disk.link(path, to),
+    rename: (path, to) => disk.rename(path, to),
+    list: (prefix) => disk.list(prefix),
+    identityOf: (path) => disk.identityOf(path),
     syncFolder: (path) => disk.syncFolder(path),
     lock: (path) => disk.lock(path),
   };
@@ -104,7 +109,8 @@ function answeringEarly(inner: EventLog): EventLog {
     get durableBytes() {
       return inner.durableBytes;
     },
-    read: (until) => inner.read(Math.min(until, inner.durable)),
+    read: (until, after) => inner.read(Math.min(until, inner.durable), after),
+    readCommits: (after, bytesMax) => inner.readCommits(after, bytesMax),
     append(commits) {
       last = last.then(() => inner.append(commits)).catch(() => {}); // Nobody is told.
       return Promise.resolve();

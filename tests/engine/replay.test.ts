@@ -8,11 +8,11 @@ import fc from "fast-check";
 import type { App } from "../../runtime/app.ts";
 import { bytes, type Codec, json } from "../../runtime/codec.ts";
 import { type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
-import { openPlainLog } from "../../runtime/log/plain_log.ts";
 import { replay, type ReplayProgress } from "../../runtime/replay.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { openPlainLog } from "../support/test_log.ts";
 
 type Style = "pure" | "in place";
 const STYLES: readonly Style[] = ["pure", "in place"];
@@ -22,8 +22,7 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 /** A plain log with these events. */
 async function logOf(events: readonly Uint8Array[]): Promise<EventLog> {
   const disk = new SimulatedDisk({ clock: new SimulatedClock(), seed: 1 });
-  const options = { disk, warn: () => {}, now: () => 0, timeOfDay: () => 0 };
-  const log = await openPlainLog("db.events", options);
+  const log = await openPlainLog({ disk });
   for (let i = 0; i < events.length; i += 10_000) {
     const some = events.slice(i, i + 10_000);
     const size = some.reduce((sum, event) => sum + sizeInCommit(event), 0);

@@ -13,9 +13,9 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openFileLog } from "../../adapters/file_log.ts";
 import { type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
-import { openPlainLog } from "../../runtime/log/plain_log.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { openPlainLog } from "../support/test_log.ts";
 
 const FOLDER = fileURLToPath(new URL("../vectors/plain_log/", import.meta.url));
 
@@ -61,12 +61,7 @@ test("a file of another program opens, replays and grows, on the simulated disk"
   const bytes = new Uint8Array(readFileSync(join(FOLDER, "db.events")));
   const disk = new SimulatedDisk({ clock: new SimulatedClock(), seed: 1 });
   disk.put("db.events", bytes);
-  const log = await openPlainLog("db.events", {
-    disk,
-    warn: assert.fail,
-    now: () => 0,
-    timeOfDay: () => 0,
-  });
+  const log = await openPlainLog({ disk, warn: assert.fail });
   assert.deepEqual(await hashesOf(log), expected);
   assert.deepEqual(disk.contentOf("db.events"), bytes);
 });

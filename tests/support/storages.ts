@@ -8,12 +8,12 @@ import assert from "node:assert/strict";
 import { decodeVarint } from "#std/encoding/varint";
 import type { Disk } from "../../runtime/log/disk.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
-import { openPlainLog } from "../../runtime/log/plain_log.ts";
 import { eventsOf, flakyLog } from "./flaky_log.ts";
 import type { LedgerEvent } from "./ledger_app.ts";
 import type { SimulatedClock } from "./simulated_clock.ts";
 import { GOOD, SimulatedDisk } from "./simulated_disk.ts";
 import type { Survival } from "./simulated_file.ts";
+import { LOG_PATH as PATH, openPlainLog } from "./test_log.ts";
 
 export type FaultKind =
   | "no room"
@@ -56,7 +56,6 @@ export interface Mutation {
   readonly log?: (log: EventLog) => EventLog;
 }
 
-const PATH = "db.events";
 const WORST_CASES: readonly Survival[] = ["nothing", "everything", "prefix"];
 
 /** The plain log on a simulated disk. */
@@ -67,10 +66,9 @@ export function plainStorage(clock: SimulatedClock, seed: number, mutation: Muta
   return {
     async open() {
       seen = undefined;
-      const log = await openPlainLog(PATH, {
+      const log = await openPlainLog({
         disk: mutation.disk?.(disk) ?? disk,
-        warn: () => {},
-        now: () => clock.now(),
+        clock,
         timeOfDay: () => timeOfDay++,
       });
       return mutation.log?.(log) ?? log;

@@ -1,0 +1,353 @@
+/**
+ * A log in a file, in use: reads, and appends with one write and one sync a flush, in either
+ * format. How it is opened and recovered is in `open_log.ts`.
+ *
+ * What it must never do: acknowledge what is not durable, write after a sync has failed, or
+ * write to a file that somebody else has written to.
+ */
+
+import type { Clock } from "../clock.ts";
+import { AlcedoError, assert } from "../errors.ts";
+import { CheckedReader } from "./checked_reader.ts";
+import type { Disk, DiskFile, DiskLock } from "./disk.ts";
+import type {
+  Commit,
+  Durability,
+  EventBatch,
+  EventLog,
+  Snapshot,
+  StoredCommit,
+} from "./event_log.ts";
+import { SEAL } from "./frame.ts";
+import { CheckedFramer, type Framer } from "./framer.ts";
+import { type LogReader, unreadable } from "./log_reader.ts";
+import type { MarkWriter } from "./mark.ts";
+import { PeriodicSync } from "./periodic_sync.ts";
+import { PlainReader } from "./plain_reader.ts";
+import type { SparseIndex } from "./sparse_index.ts";
+
+/** What a {@linkcode FileLog} is made of. */
+export interface FileLogParts {
+  readonly path: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly file: DiskFile;
+  readonly index: SparseIndex;
+  readonly history: string;
+  /** The size of the file. All of it is durable, unless it is only read. */
+  readonly end: number;
+  readonly sequence: number;
+  /** The id of a checked log's file. */
+  readonly fileId: bigint | undefined;
+  /** What writing needs; a log that is only read has not got it. */
+  readonly writing: LogWriting | undefined;
+  /** Why it is only read. */
+  readonly readOnly: string | undefined;
+  readonly snapshot: (modelVersion: string) => Snapshot | undefined;
+  readonly warn: (message: string) => void;
+}
+
+/** What writing needs. */
+export interface LogWriting {
+  readonly framer: Framer;
+  readonly lock: DiskLock;
+  readonly mark: MarkWriter;
+  readonly durability: Durability;
+}
+
+/** Errors of a write that mean that there is no room, and that nothing else is wrong. */
+const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/**
+ * A sync in the foreground saves two changes of thread, and is what a single writer waits
+ * for; one in the background lets the next writes be handled meanwhile. So: foreground for
+ * a flush of few commits, as long as the disk answers about as fast as a context switch.
+ */
+const FOREGROUND_COMMITS_MAX = 2;
+const FOREGROUND_MS_MAX = 0.5;
+/** After a sync that took longer, how many go to the background before the next try. */
+const BACKGROUND_FLUSHES = 1000;
+
+/** Milliseconds between two looks whether the path still leads to our file. */
+const PATH_CHECK_MS = 1000;
+
+/** A log in a file. */
+export class FileLog implements EventLog {
+  readonly name: string;
+  readonly counts: "commits" | "events";
+  readonly history: string;
+  readonly durability: Durability;
+  readonly #parts: FileLogParts;
+  /** The end of what has been appended and acknowledged, and its sequence. */
+  #end: number;
+  #sequence: number;
+  /** How much of it is synced: less, if the durability is weaker than `always`. */
+  #synced: number;
+  #failed: AlcedoError | undefined;
+  #closed = false;
+  /** Flushes that must go to the background. */
+  #backgroundFlushes = 0;
+  #pathChecked: number;
+  readonly #periodic: PeriodicSync | undefined;
+  /** Goes on where the commits that were read last end. */
+  #reader: LogReader | undefined;
+
+  constructor(parts: FileLogParts) {
+    const { writing, clock } = parts;
+    this.#parts = parts;
+    this.name = parts.path;
+    this.counts = parts.fileId === undefined ? "events" : "commits";
+    this.history = parts.history;
+    this.durability = writing?.durability ?? "always";
+    this.#end = this.#synced = parts.end;
+    this.#sequence = parts.sequence;
+    this.#pathChecked = clock.now();
+    if (this.durability === "everysec") {
+      this.#periodic = new PeriodicSync(parts.file, clock, {
+        onSynced: (end, sequence) => this.#noteSynced(end, sequence),
+        onFailed: (error) => void this.#fail("could not be synced", error),
+      });
+    }
+  }
+
+  get durable(): number {
+    return this.#sequence;
+  }
+
+  get durableBytes(): number {
+    return this.#end;
+  }
+
+  get readOnly(): string | undefined {
+    return this.#failed?.message ?? this.#parts.readOnly;
+  }
+
+  async *read(until: number, after: number = 0): AsyncIterable<EventBatch> {
+    assert(until <= this.#sequence, "only what is durable is read");
+    const reader = this.#readerAt(after + 1);
+    let sequence = after;
+    for (;;) {
+      const batch = reader.batch(after, until);
+      if (batch === undefined) break;
+      const behind = reader.byteBehind;
+      sequence = reader.next - 1;
+      yield batch;
+      reader.byteBehind = behind;
+    }
+    // Commits without events follow each other unseen.
+    if (this.counts === "commits") sequence = Math.max(sequence, reader.next - 1);
+    if (sequence < until) {
+      throw unreadable(this.name, `it ends after ${sequence} of ${until} ${this.counts}`);
+    }
+  }
+
+  readCommits(after: number, bytesMax: number): Promise<readonly StoredCommit[]> {
+    return Promise.try(() => {
+      if (after >= this.#sequence) return [];
+      if (this.#reader?.next !== after + 1) this.#reader = this.#readerAt(after + 1);
+      const reader = this.#reader;
+      reader.extendTo(this.#end);
+      try {
+        const commits = reader.commits(after, bytesMax);
+        if (commits.length === 0) throw unreadable(this.name, `it ends after commit ${after}`);
+        return commits;
+      } catch (error) {
+        this.#reader = undefined;
+        throw error;
+      }
+    });
+  }
+
+  #readerAt(sequence: number): LogReader {
+    const { file, path: name, index, fileId } = this.#parts;
+    return fileId === undefined
+      ? new PlainReader({ file, name, index }, sequence, this.#end)
+      : new CheckedReader({ file, name, index, fileId }, sequence, this.#end);
+  }
+
+  snapshot(modelVersion: string): Snapshot | undefined {
+    return this.#parts.snapshot(modelVersion);
+  }
+
+  async append(commits: readonly Commit[]): Promise<void> {
+    assert(!this.#closed, "nothing is appended to a closed log");
+    if (this.#failed !== undefined) throw this.#failed;
+    const { writing, index } = this.#parts;
+    if (writing === undefined) {
+      throw new AlcedoError("log_failed", `Cannot append to log "${this.name}": ${this.readOnly}`);
+    }
+    const { framer } = writing;
+    const offset = this.#end;
+    const bytes = framer.frame(commits, { offset, durable: this.#synced });
+    this.#checkFile();
+    this.#write(bytes);
+    if (this.durability === "always") await this.#sync(commits.length);
+    index.add(this.#sequence + 1, offset);
+    framer.accept();
+    this.#sequence = framer.sequence;
+    this.#end = offset + bytes.length;
+    if (this.durability === "always") this.#noteSynced(this.#end, this.#sequence);
+    else await this.#periodic?.written(this.#end, this.#sequence);
+  }
+
+  #noteSynced(end: number, sequence: number): void {
+    this.#synced = end;
+    this.#parts.writing?.mark.write(end, sequence);
+  }
+
+  /**
+   * Asks whether the file is as it was left: one read that must find its last byte and nothing
+   * behind it, which is much quicker than a look at its size; and now and then, whether the path
+   * still leads to it.
+   *
+   * @throws {AlcedoError} `log_failed` if somebody else has been at it.
+   */
+  #checkFile(): void {
+    const { file, disk, path, clock } = this.#parts;
+    const expected = Math.min(1, this.#end);
+    let found: number;
+    let identity: string | undefined = file.identity;
+    try {
+      found = file.read(LAST_BYTES, this.#end - expected);
+      if (clock.now() - this.#pathChecked >= PATH_CHECK_MS) {
+        this.#pathChecked = clock.now();
+        identity = disk.identityOf(path);
+      }
+    } catch (error) {
+      throw this.#fail("cannot be read", error);
+    }
+    if (found !== expected) {
+      const what = found < expected ? "shorter" : "longer";
+      throw this.#fail(`is ${what} than it was left: another program has written to it`);
+    }
+    if (identity !== file.identity) {
+      throw this.#fail(
+        `has been ${identity === undefined ? "removed" : "replaced by another file"}`,
+      );
+    }
+  }
+
+  #write(bytes: Uint8Array): void {
+    const { file } = this.#parts;
+    let cause: unknown;
+    try {
+      if (file.write(bytes, this.#end) === bytes.length) return;
+    } catch (error) {
+      cause = error;
+      if (!NO_ROOM.has(codeOf(error))) throw this.#fail("cannot be written", error);
+    }
+    // Part of it may be in the file: a crash now must not find it.
+    try {
+      file.truncate(this.#end);
+      file.syncNow();
+    } catch (error) {
+      throw this.#fail("is full and could not be cut back", error);
+    }
+    throw new AlcedoError("log_full", `Cannot append to log "${this.name}": no space left`, {
+      cause,
+    });
+  }
+
+  async #sync(commits: number): Promise<void> {
+    const { file, clock } = this.#parts;
+    try {
+      if (commits > FOREGROUND_COMMITS_MAX || this.#backgroundFlushes > 0) {
+        if (this.#backgroundFlushes > 0) this.#backgroundFlushes--;
+        await file.sync();
+      } else {
+        const start = clock.now();
+        file.syncNow();
+        const slow = clock.now() - start > FOREGROUND_MS_MAX;
+        this.#backgroundFlushes = slow ? BACKGROUND_FLUSHES : 0;
+      }
+    } catch (error) {
+      throw this.#fail("could not be synced", error);
+    }
+  }
+
+  #fail(what: string, cause?: unknown): AlcedoError {
+    this.#failed ??= new AlcedoError(
+      "log_failed",
+      `The log "${this.name}" ${what}: what was being written may or may not survive, and no ` +
+        `more is written until a restart; check the disk`,
+      { cause },
+    );
+    return this.#failed;
+  }
+
+  /** Writes that much to a file beside the log, which may be torn or left behind for all we care. */
+  hasRoom(bytes: number): Promise<boolean> {
+    const { disk } = this.#parts;
+    const scratch = `${this.name}.room`;
+    try {
+      disk.remove(scratch);
+      const file = disk.create(scratch);
+      try {
+        const size = Math.max(1, bytes);
+        return Promise.resolve(file.write(new Uint8Array(size), 0) === size);
+      } finally {
+        file.close();
+        disk.remove(scratch);
+      }
+    } catch {
+      return Promise.resolve(false); // For whatever reason: there is no room.
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { file, writing } = this.#parts;
+    await this.#periodic?.stop();
+    try {
+      if (writing !== undefined && this.#failed === undefined) this.#seal(writing);
+    } catch (error) {
+      // Where all that was acknowledged is synced, the next start is one after a crash, no more.
+      if (this.durability !== "always") throw error;
+      this.#parts.warn(`The log "${this.name}" could not be closed in order: ${messageOf(error)}`);
+    } finally {
+      file.close();
+      writing?.mark.close();
+      writing?.lock.release();
+    }
+  }
+
+  /** Says in the log and in its mark that it was closed in an orderly way. */
+  #seal({ framer, mark }: LogWriting): void {
+    const { file } = this.#parts;
+    this.#checkFile();
+    if (framer instanceof CheckedFramer) {
+      const place = { offset: this.#end, durable: this.#synced };
+      const seal = framer.note(SEAL, new Uint8Array(0), place);
+      try {
+        this.#write(seal);
+      } catch (error) {
+        // Cut back, and synced: the log is as good without.
+        if (codeOf(error) === "log_full") return;
+        throw error;
+      }
+      this.#end += seal.length;
+    }
+    try {
+      file.syncNow();
+    } catch (error) {
+      throw this.#fail("could not be synced", error);
+    }
+    mark.writeBoth(this.#end, this.#sequence);
+    // From now on nothing that was acknowledged can be lost.
+    if (this.counts === "events" && this.durability !== "always") {
+      mark.writeNote(this.history, "always");
+    }
+  }
+}
+
+/** What {@linkcode FileLog} reads to see that its file is as it was left. */
+const LAST_BYTES = new Uint8Array(2);
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}

@@ -1,0 +1,106 @@
+/**
+ * Looks for whole frames behind a damaged place: they tell whether what is damaged was durable
+ * once, and how much follows it.
+ */
+
+import { READ_BYTES } from "../limits.ts";
+import type { DiskFile } from "./disk.ts";
+import {
+  emptyHead,
+  FRAME_BYTES_MIN,
+  hasMagic,
+  HEAD_BYTES,
+  isHead,
+  isKnown,
+  MAGIC,
+  readHead,
+} from "./frame.ts";
+import { FrameReader } from "./frame_reader.ts";
+import { uvarintLength } from "./uvarint.ts";
+
+/** Where to look, and for what. */
+export interface FrameSearch {
+  readonly from: number;
+  readonly to: number;
+  /** Only frames of this file count; `undefined` if it is not known. */
+  readonly fileId: bigint | undefined;
+}
+
+/**
+ * Finds the first whole frame that begins between `from` and `to`, byte by byte: both its sums
+ * are right, and it stands where it says it does. Returns a reader that has taken it, and can
+ * take those that follow.
+ */
+export function findFrame(file: DiskFile, search: FrameSearch): FrameReader | undefined {
+  const { from, to, fileId } = search;
+  const size = file.size();
+  const buffer = new Uint8Array(READ_BYTES);
+  const view = new DataView(buffer.buffer);
+  const head = emptyHead();
+  for (let base = from; base < size;) {
+    const filled = readAll(file, buffer, base);
+    const last = filled - HEAD_BYTES;
+    for (let at = nextMagic(buffer, 0, last); at >= 0; at = nextMagic(buffer, at + 1, last)) {
+      if (!isHead(buffer, view, at) || !isKnown(buffer, view, at)) continue;
+      readHead(buffer, view, at, head);
+      const offset = base + at - uvarintLength(FRAME_BYTES_MIN + head.bodyBytes);
+      if (head.offset !== offset || offset < from) continue;
+      if (offset >= to) return undefined;
+      if (fileId !== undefined && head.fileId !== fileId) continue;
+      const link = { offset, sequence: head.sequence, before: undefined, fileId: head.fileId };
+      const reader = new FrameReader(file, size, link);
+      if (reader.next() === "frame") return reader;
+    }
+    if (last < 0 || base > to) return undefined;
+    base += last + 1;
+  }
+  return undefined;
+}
+
+/** Where the next magic stands, from `at` to `last`; -1 if nowhere. */
+function nextMagic(bytes: Uint8Array, at: number, last: number): number {
+  for (;;) {
+    at = bytes.indexOf(MAGIC[0] ?? 0, at);
+    if (at < 0 || at > last) return -1;
+    if (hasMagic(bytes, at)) return at;
+    at++;
+  }
+}
+
+function readAll(file: DiskFile, into: Uint8Array, offset: number): number {
+  let filled = 0;
+  for (let read = -1; read !== 0 && filled < into.length; filled += read) {
+    read = file.read(into.subarray(filled), offset + filled);
+  }
+  return filled;
+}
+
+/** What is known of the frames behind a damaged place. */
+export interface FramesBehind {
+  /** The largest number of bytes that one of them says was durable; 0 if there are none. */
+  readonly durable: number;
+  /** The sequence of the last commit in them; 0 if there is none. */
+  readonly sequence: number;
+}
+
+/** Looks at all whole frames of a file behind `from`. */
+export function framesBehind(
+  file: DiskFile,
+  from: number,
+  fileId: bigint | undefined,
+): FramesBehind {
+  const to = file.size();
+  let durable = 0;
+  let sequence = 0;
+  let at = from;
+  for (let reader = findFrame(file, { from: at, to, fileId }); reader !== undefined;) {
+    do {
+      const { head } = reader;
+      durable = Math.max(durable, head.durable);
+      if (head.commits > 0) sequence = Math.max(sequence, head.sequence + head.commits - 1);
+      at = reader.link.offset;
+    } while (reader.next() === "frame");
+    reader = findFrame(file, { from: at, to, fileId });
+  }
+  return { durable, sequence };
+}

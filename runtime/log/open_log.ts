@@ -1,0 +1,382 @@
+/**
+ * Opens a log in a file: creates it, takes its lock, looks at it (`recovery.ts`), and makes of it
+ * what can be written: the torn tail kept aside and cut, what may be in memory only written again.
+ *
+ * At whatever step it is stopped, opening it again finds all that was acknowledged.
+ */
+
+import { decodeHex, encodeHex } from "#std/encoding/hex";
+import type { Clock } from "../clock.ts";
+import { AlcedoError } from "../errors.ts";
+import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
+import type { Disk, DiskFile, DiskLock } from "./disk.ts";
+import type { Durability, EventLog } from "./event_log.ts";
+import { FileLog } from "./file_log.ts";
+import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
+import { CheckedFramer, PlainFramer } from "./framer.ts";
+import { unreadable } from "./log_reader.ts";
+import { durabilityCode, markPath, MarkWriter, readMark } from "./mark.ts";
+import { HISTORY_BYTES, isZeros, type LogFormat, type Survey, survey } from "./recovery.ts";
+
+/** Options of {@linkcode openLog}. */
+export interface LogOptions {
+  disk: Disk;
+  clock: Clock;
+  /** Called with what the owner of the file should know: a tail that was cut. */
+  warn: (message: string) => void;
+  /** The time of day, in milliseconds since 1970. */
+  timeOfDay: () => number;
+  /** So many random bytes. */
+  random: (bytes: number) => Uint8Array;
+  /**
+   * The format of a log that is made.
+   * @default {"checked"}
+   */
+  format?: LogFormat;
+  /** @default {"always"} */
+  durability?: Durability;
+  /** Opens it to be read alone: nothing is changed, locked, or created. */
+  readOnly?: boolean;
+  /** Makes a new log where one is missing, though something is left of one. */
+  isNew?: boolean;
+}
+
+/**
+ * Opens the log at `path`, or creates an empty one, and takes its lock.
+ *
+ * @throws {AlcedoError} `log_locked` if another process writes it; `log_unreadable` if it is no
+ * log, is damaged, or is missing though something of it is left. Nothing was changed then.
+ */
+export async function openLog(path: string, options: LogOptions): Promise<EventLog> {
+  if (options.readOnly) return openToRead(path, options);
+  const { disk } = options;
+  for (;;) {
+    const identity = disk.identityOf(path);
+    if (identity === undefined) {
+      refuseLeftovers(path, "missing", options);
+      create(path, options);
+      continue;
+    }
+    // Whoever made it may have been stopped before its name was durable.
+    disk.syncFolder(path);
+    const lock = await disk.lock(path);
+    let file: DiskFile | undefined;
+    try {
+      // Until it was ours, the path could come to lead elsewhere.
+      file = openToWrite(path, disk);
+      const isOurs = file?.identity === identity;
+      if (isOurs && file !== undefined && file.size() === 0 && mayReplace(path, options)) {
+        createChecked(path, options, (made) => disk.rename(made, path));
+      } else if (isOurs && file !== undefined) {
+        return openLocked(path, { file, lock, options });
+      }
+    } catch (error) {
+      file?.close();
+      lock.release();
+      throw error;
+    }
+    file?.close();
+    lock.release();
+  }
+}
+
+function openToWrite(path: string, disk: Disk): DiskFile | undefined {
+  try {
+    return disk.open(path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code !== "EROFS" && code !== "EACCES" && code !== "EPERM") throw cause;
+    throw unreadable(path, "it can only be read: make it writable, or start with --read-only", {
+      cause,
+    });
+  }
+}
+
+/** A log that is missing or empty, of which something is left, is not begun anew unasked. */
+function refuseLeftovers(path: string, what: string, options: LogOptions): void {
+  const { disk, isNew } = options;
+  const mark = readMark(disk, path);
+  const left = disk.list(`${path}.snapshot-`).filter((name) => /-\d+$/.test(name));
+  // A plain log begins with a mark that nothing was durable.
+  if (mark !== undefined && mark.newest?.durable !== 0) left.unshift(markPath(path));
+  if (left.length === 0) return;
+  if (isNew) {
+    const time = options.timeOfDay();
+    for (const name of left) disk.rename(name, `${name}.old-${time}`);
+    disk.syncFolder(path);
+    return;
+  }
+  const durable = mark?.newest === undefined ? "" : `, and ${mark.newest.durable} bytes of it ` +
+    `(${mark.newest.sequence} commits) were acknowledged`;
+  throw unreadable(
+    path,
+    `it is ${what}, though "${left.join('", "')}" is there${durable}. Nothing was changed: bring ` +
+      `the log back, restore it from a backup with: events restore, or begin a new one with --new`,
+  );
+}
+
+/** Whether an empty file may become a log in the checked format. */
+function mayReplace(path: string, options: LogOptions): boolean {
+  refuseLeftovers(path, "empty", options);
+  const isPlain = readMark(options.disk, path)?.newest?.fileId === 0n;
+  return !isPlain && options.format !== "plain";
+}
+
+function create(path: string, options: LogOptions): void {
+  const { disk } = options;
+  try {
+    if (options.format === "plain") {
+      const file = disk.create(path);
+      file.syncNow();
+      file.close();
+    } else {
+      createChecked(path, options, (made) => {
+        disk.link(made, path);
+        disk.remove(made);
+      });
+    }
+  } catch (error) {
+    // Somebody was quicker; theirs is opened, or found to be locked.
+    if (disk.identityOf(path) === undefined) throw error;
+  }
+}
+
+/** Makes a file with the head of a log, and then gives it its name. */
+function createChecked(path: string, options: LogOptions, name: (made: string) => void): void {
+  const { disk, random } = options;
+  // With a name of its own, so that two that begin the same log never write to one file.
+  const made = `${path}.new-${encodeHex(random(4))}`;
+  const file = disk.create(made);
+  try {
+    writeFully(file, firstFrames(options), 0, made);
+    file.syncNow();
+    name(made);
+  } catch (error) {
+    disk.remove(made);
+    throw error;
+  } finally {
+    file.close();
+  }
+  disk.syncFolder(path);
+}
+
+/** The bytes of a new log: its head, and that it is open. */
+export function firstFrames(
+  options: Pick<LogOptions, "random" | "timeOfDay" | "durability">,
+): Uint8Array {
+  const { random, durability = "always" } = options;
+  const time = Math.floor(options.timeOfDay() * 1000);
+  const fileId = new DataView(random(8).slice().buffer).getBigUint64(0, true);
+  const common = { sequence: 1, time, durable: 0, commits: 0, bodyBytes: 0, fileId };
+  const head = smallFrame(
+    { ...common, kind: FILE_HEAD, offset: 0, before: 0 },
+    new Uint8Array(0),
+  );
+  const open = smallFrame(
+    { ...common, kind: OPEN, offset: head.bytes.length, before: head.crc },
+    openBody(encodeHex(random(HISTORY_BYTES)), durability),
+  );
+  const bytes = new Uint8Array(head.bytes.length + open.bytes.length);
+  bytes.set(head.bytes);
+  bytes.set(open.bytes, head.bytes.length);
+  return bytes;
+}
+
+/** What the frame of a start holds: the history, and, if it is not `always`, the durability. */
+export function openBody(history: string, durability: Durability): Uint8Array {
+  const code = durabilityCode(durability);
+  return Uint8Array.of(...decodeHex(history), ...(code === 0 ? [] : [code]));
+}
+
+interface Locked {
+  readonly file: DiskFile;
+  readonly lock: DiskLock;
+  readonly options: LogOptions;
+}
+
+function openLocked(path: string, { file, lock, options }: Locked): EventLog {
+  const { disk, clock, warn, random, durability = "always" } = options;
+  for (const left of disk.list(`${path}.new-`)) disk.remove(left);
+  const found = survey({ file, path, mark: readMark(disk, path), warn });
+  if (found.end < found.size) cutTail(file, path, found, options);
+  // A plain log has nothing to say that it was closed well, and its last cut synced.
+  if (!found.isClean || found.end < found.size || found.format === "plain") {
+    rewrite(file, path, found);
+  }
+  const isCarriedOn = found.history !== undefined && (found.isClean || found.alwaysDurable);
+  const history = isCarriedOn && found.history !== undefined
+    ? found.history
+    : encodeHex(random(HISTORY_BYTES));
+  let { end } = found;
+  let framer: CheckedFramer | PlainFramer;
+  if (found.chain === undefined) {
+    framer = new PlainFramer(found.sequence);
+  } else {
+    framer = new CheckedFramer(found.chain, { ...options, name: path });
+    // A start of which nothing came needs no second frame.
+    const isSame = found.isJustOpened && isCarriedOn && found.end === found.size &&
+      found.alwaysDurable === (durability === "always");
+    if (!isSame) {
+      const place = { offset: end, durable: end };
+      const frame = framer.note(OPEN, openBody(history, durability), place);
+      appendNow(file, frame, end, path);
+      framer.accept();
+      end += frame.length;
+    }
+  }
+  const mark = new MarkWriter({
+    disk,
+    path,
+    mark: { fileId: found.chain?.fileId ?? 0n, durable: end, sequence: found.sequence },
+    note: found.chain === undefined ? { history, durability } : undefined,
+    warn,
+  });
+  return new FileLog({
+    path,
+    disk,
+    clock,
+    file,
+    index: found.index,
+    history,
+    end,
+    sequence: found.sequence,
+    fileId: found.chain?.fileId,
+    writing: { framer, lock, mark, durability },
+    readOnly: undefined,
+    snapshot: () => undefined,
+    warn,
+  });
+}
+
+/** Keeps what follows the last whole frame in a file of its own, then cuts it off. */
+function cutTail(file: DiskFile, path: string, found: Survey, options: LogOptions): void {
+  const { warn } = options;
+  const bytes = found.size - found.end;
+  const counts = found.format === "plain" ? "event" : "commit";
+  const after = `${bytes} bytes after ${counts} ${found.sequence}`;
+  if (found.format === "checked" && isZeros(file, found.end, found.size)) {
+    warn(`The log "${path}" ended in zeros, as a crash may leave them: ${after} were cut off.`);
+  } else {
+    const kept = keepAside(file, path, found, options);
+    warn(
+      `The log "${path}" ended inside ${found.format === "plain" ? "an event" : "a frame"}: ` +
+        `${after} were never acknowledged, and are now kept in "${kept}".`,
+    );
+  }
+  file.truncate(found.end);
+  file.syncNow();
+}
+
+/** Copies the bytes of a log from `found.end` on to a file beside it, durably; returns its path. */
+export function keepAside(
+  file: DiskFile,
+  path: string,
+  found: Pick<Survey, "end" | "size">,
+  { disk, timeOfDay }: Pick<LogOptions, "disk" | "timeOfDay">,
+): string {
+  const kept = `${path}.cut-${found.end}-${timeOfDay()}`;
+  disk.remove(kept); // Of the same moment: a start that was stopped here.
+  const aside = disk.create(kept);
+  try {
+    copyBytes(file, aside, { from: found.end, to: found.size, at: 0, path, name: kept });
+    aside.syncNow();
+  } catch (error) {
+    disk.remove(kept); // Half a copy is none: the tail is still where it was.
+    throw error;
+  } finally {
+    aside.close();
+  }
+  disk.syncFolder(kept);
+  return kept;
+}
+
+/** From where to where, and how both are called. */
+interface Copy {
+  readonly from: number;
+  readonly to: number;
+  readonly at: number;
+  readonly path: string;
+  readonly name: string;
+}
+
+function copyBytes(source: DiskFile, target: DiskFile, { from, to, at, path, name }: Copy): void {
+  const buffer = new Uint8Array(Math.min(READ_BYTES, to - from));
+  for (let offset = from; offset < to; offset += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, to - offset));
+    readFully(source, part, offset, path);
+    writeFully(target, part, at + offset - from, name);
+  }
+}
+
+/**
+ * Writes what may not be on the disk over itself, and syncs it. A sync that failed may have marked
+ * pages clean that are not on the disk: they read back well, and a later sync would skip them.
+ */
+function rewrite(file: DiskFile, path: string, { durable, end, format }: Survey): void {
+  // Without a mark a plain log says nothing: no more than one flush can have been in doubt.
+  const from = format === "plain" && durable === 0
+    ? Math.max(0, end - COMMIT_BYTES_MAX)
+    : Math.min(durable, end);
+  copyBytes(file, file, { from, to: end, at: from, path, name: path });
+  // Also where there is nothing to write: the file may have been cut, and not synced.
+  file.syncNow();
+}
+
+function readFully(file: DiskFile, into: Uint8Array, offset: number, name: string): void {
+  for (let done = 0; done < into.length;) {
+    const read = file.read(into.subarray(done), offset + done);
+    if (read === 0) throw unreadable(name, `it became shorter while it was read`);
+    done += read;
+  }
+}
+
+function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, name: string): void {
+  const written = file.write(bytes, offset);
+  if (written < bytes.length) {
+    throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`);
+  }
+}
+
+/** Appends a frame durably; without room, the file is as it was. */
+function appendNow(file: DiskFile, frame: Uint8Array, end: number, path: string): void {
+  try {
+    writeFully(file, frame, end, path);
+    file.syncNow();
+  } catch (error) {
+    file.truncate(end);
+    throw error;
+  }
+}
+
+function openToRead(path: string, options: LogOptions): EventLog {
+  const { disk, clock, warn } = options;
+  const file = disk.openToRead(path);
+  if (file === undefined) throw unreadable(path, "there is no such file");
+  try {
+    const found = survey({ file, path, mark: readMark(disk, path), warn });
+    if (found.end < found.size) {
+      warn(
+        `The log "${path}" ends with ${found.size - found.end} bytes that were never ` +
+          `acknowledged: they are not shown.`,
+      );
+    }
+    return new FileLog({
+      path,
+      disk,
+      clock,
+      file,
+      index: found.index,
+      history: found.history ?? encodeHex(options.random(HISTORY_BYTES)),
+      end: found.end,
+      sequence: found.sequence,
+      fileId: found.chain?.fileId,
+      writing: undefined,
+      readOnly: "it was opened to be read only",
+      snapshot: () => undefined,
+      warn,
+    });
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}

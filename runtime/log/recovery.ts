@@ -1,0 +1,285 @@
+/**
+ * What a log is found to be when it is opened: how far it is whole, and whether what follows is
+ * the torn tail of a crash, which is cut, or damage to what was acknowledged once, which is
+ * refused. Nothing here changes anything: see `open_log.ts` for what is done about it.
+ *
+ * The rules are those of FORMAT's "Recovery". When in doubt it refuses.
+ */
+
+import { encodeHex } from "#std/encoding/hex";
+import { AlcedoError } from "../errors.ts";
+import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
+import type { DiskFile } from "./disk.ts";
+import { COMMITS, FILE_HEAD, HEAD_BYTES, OPEN, SEAL } from "./frame.ts";
+import { FIRST, type FrameFault, FrameReader, type Link } from "./frame_reader.ts";
+import { findFrame, framesBehind } from "./frame_search.ts";
+import type { ChainEnd } from "./framer.ts";
+import { unreadable } from "./log_reader.ts";
+import type { FoundMark } from "./mark.ts";
+import { PlainReader } from "./plain_reader.ts";
+import { SparseIndex } from "./sparse_index.ts";
+
+/** How a log is written: `plain` knows events, `checked` knows commits, with sums. */
+export type LogFormat = "plain" | "checked";
+
+/** Bytes of a file's start in which a checked frame is looked for before it is taken as plain. */
+const SEARCH_BYTES = 64 * 1024 * 1024;
+
+/** What a history is made of. */
+export const HISTORY_BYTES = 16;
+
+/** What was found. */
+export interface Survey {
+  readonly format: LogFormat;
+  /** Where the last whole frame (or event) ends, and the size of the file. */
+  readonly end: number;
+  readonly size: number;
+  /** The sequence of the newest commit (or event). */
+  readonly sequence: number;
+  /** Bytes that are known to be durable, by the mark or the last frame. */
+  readonly durable: number;
+  readonly index: SparseIndex;
+  /** The history in force; `undefined` if nothing has kept it. */
+  readonly history: string | undefined;
+  /** Whether it was closed in an orderly way. */
+  readonly isClean: boolean;
+  /** Whether every commit was synced before it was acknowledged, as far as is known. */
+  readonly alwaysDurable: boolean;
+  /** Where the chain of frames goes on, in the checked format. */
+  readonly chain: ChainEnd | undefined;
+  /** Whether the last frame says that the log was opened, and nothing was written since. */
+  readonly isJustOpened: boolean;
+}
+
+/** What is looked at. */
+export interface Subject {
+  readonly file: DiskFile;
+  /** The path, for messages. */
+  readonly path: string;
+  readonly mark: FoundMark | undefined;
+  readonly warn: (message: string) => void;
+  /** Where a snapshot lets the walk begin: all before it was verified when it was made. */
+  readonly start?: SurveyStart | undefined;
+}
+
+/** A place in a log that is known to be sound, and what is known there. */
+export interface SurveyStart {
+  readonly link: Link;
+  /** When the frame before it was written, in microseconds since 1970. */
+  readonly time: number;
+  readonly history: string;
+  readonly alwaysDurable: boolean;
+}
+
+/**
+ * Looks at a log of either format.
+ *
+ * @throws {AlcedoError} `log_unreadable` if it is no log, of a version that is not known, or
+ * damaged where it was durable once.
+ */
+export function survey(subject: Subject): Survey {
+  return formatOf(subject) === "checked" ? surveyChecked(subject) : surveyPlain(subject);
+}
+
+function formatOf({ file, path, mark }: Subject): LogFormat {
+  const size = file.size();
+  if (size === 0) return "plain";
+  const reader = new FrameReader(file, size, FIRST);
+  const step = reader.next();
+  if (step === "frame" && reader.head.kind === FILE_HEAD) return "checked";
+  const why = reader.fault?.why ?? "it does not begin with the head of a log";
+  if (reader.fault?.kind === "unknown") {
+    throw unreadable(
+      path,
+      `it is in the checked format, but ${why}; this version knows version 1 with frame kinds 0 ` +
+        `to ${OPEN}: use a newer Alcedo`,
+    );
+  }
+  const isChecked = reader.hasMagic || mark?.newest !== undefined && mark.newest.fileId !== 0n;
+  const whole = findFrame(file, { from: 0, to: SEARCH_BYTES, fileId: undefined });
+  if (!isChecked && whole === undefined) return "plain";
+  const { sequence } = framesBehind(file, 0, undefined);
+  const commits = Math.max(sequence, mark?.newest?.sequence ?? 0);
+  throw unreadable(
+    path,
+    `damaged at offset 0, before commit 1: ${why}. It is a log in the checked format` +
+      `${commits > 0 ? ` with ${commits} commits` : ""}, and without its head no part of it can ` +
+      `be trusted. Nothing was changed: restore it from a backup with: events restore`,
+  );
+}
+
+function surveyChecked(subject: Subject): Survey {
+  const { file, path, mark } = subject;
+  const size = file.size();
+  const index = new SparseIndex();
+  const { start } = subject;
+  const reader = new FrameReader(file, size, start?.link ?? FIRST);
+  let history = start?.history;
+  let alwaysDurable = start?.alwaysDurable ?? true;
+  let lastKind = -1;
+  let step = reader.next();
+  for (; step === "frame"; step = reader.next()) {
+    const { head } = reader;
+    lastKind = head.kind;
+    index.add(head.sequence, head.offset);
+    if (head.kind === OPEN) {
+      const body = reader.bytes.subarray(reader.bodyFrom, reader.bodyTo);
+      history = encodeHex(body.subarray(0, HISTORY_BYTES));
+      alwaysDurable = (body[HISTORY_BYTES] ?? 0) === 0;
+    } else if ((head.kind === COMMITS) === (head.commits === 0)) {
+      throw unreadable(path, `the frame at offset ${head.offset} has ${head.commits} commits`);
+    }
+  }
+  const { offset: end, sequence: next, fileId = 0n } = reader.link;
+  const isOurMark = mark?.newest?.fileId === fileId;
+  const marked = isOurMark ? mark?.newest : undefined;
+  const place = { path, end, size, sequence: next - 1 };
+  if (step === "fault" && reader.fault !== undefined) {
+    const behind = framesBehind(file, end, fileId);
+    const durable = Math.max(marked?.durable ?? 0, behind.durable);
+    const lastKnown = Math.max(marked?.sequence ?? 0, behind.sequence);
+    if (reader.fault.kind !== "broken" || durable > end) {
+      throw damaged(place, reader.fault, { durable, lastKnown });
+    }
+    if (mark?.newest !== undefined && !isOurMark) {
+      throw damaged(place, { ...reader.fault, why: `${reader.fault.why}; ${FOREIGN_MARK}` }, {
+        durable,
+        lastKnown,
+      });
+    }
+  } else if (mark?.newest !== undefined && !isOurMark) {
+    subject.warn(`The log "${path}" is whole; ${FOREIGN_MARK}, and is not used.`);
+  }
+  if (marked !== undefined && marked.durable > end) {
+    throw tooShort(place, marked.durable, marked.sequence);
+  }
+  const { head, crc = 0 } = reader;
+  return {
+    format: "checked",
+    end,
+    size,
+    sequence: next - 1,
+    durable: Math.max(marked?.durable ?? 0, head.durable, start?.link.offset ?? 0),
+    index,
+    history,
+    isClean: lastKind === SEAL,
+    alwaysDurable,
+    chain: { fileId, sequence: next - 1, crc, time: Math.max(head.time, start?.time ?? 0) },
+    isJustOpened: lastKind === OPEN,
+  };
+}
+
+const FOREIGN_MARK = "the mark beside it belongs to another log";
+
+/** Where the whole part of a log ends. */
+interface Place {
+  readonly path: string;
+  readonly end: number;
+  readonly size: number;
+  readonly sequence: number;
+}
+
+interface Known {
+  /** Bytes that are known to have been durable; 0 if nothing is known. */
+  readonly durable: number;
+  /** The last commit that is known to have been in the log. */
+  readonly lastKnown: number;
+}
+
+function damaged(place: Place, fault: FrameFault, known: Known): AlcedoError {
+  const { path, end, size, sequence } = place;
+  if (fault.kind === "unknown") {
+    return unreadable(
+      path,
+      `at offset ${end}, after commit ${sequence}, ${fault.why}; use a newer Alcedo. Nothing ` +
+        `was changed`,
+    );
+  }
+  if (known.durable > size) return tooShort(place, known.durable, known.lastKnown);
+  const durable = known.durable > end ? `; ${known.durable} bytes were durable once` : "";
+  return unreadable(
+    path,
+    `damaged at offset ${end}, after commit ${sequence}: ${fault.why}${durable}. Nothing was ` +
+      `changed: ${remedy(place, known.lastKnown)}`,
+  );
+}
+
+function tooShort(place: Place, durable: number, lastKnown: number): AlcedoError {
+  return unreadable(
+    place.path,
+    `it ends at offset ${place.end}, after commit ${place.sequence}, but ${durable} bytes were ` +
+      `acknowledged. Nothing was changed: ${remedy(place, lastKnown)}`,
+  );
+}
+
+function remedy({ path, end, sequence }: Place, lastKnown: number): string {
+  const lost = lastKnown - sequence;
+  const price = lost > 0
+    ? `give up ${lost} commits (${sequence + 1} to ${lastKnown})`
+    : "go on without what follows, which is no commit,";
+  return `restore it from a backup with: events restore, or ${price} with: events repair ` +
+    `"${path}" --cut-at ${end}`;
+}
+
+function surveyPlain(subject: Subject): Survey {
+  const { file, path, mark } = subject;
+  const size = file.size();
+  const index = new SparseIndex();
+  index.add(1, 0);
+  const reader = new PlainReader({ file, name: path, index }, 1, size);
+  while (reader.batch(0, Infinity) !== undefined);
+  const { end } = reader;
+  const sequence = reader.next - 1;
+  const found = mark?.newest;
+  const isOurs = found?.fileId === 0n;
+  const marked = isOurs ? found : undefined;
+  const place = { path, end, size, sequence };
+  if (end < size) {
+    if (marked !== undefined && marked.durable > end) {
+      throw damaged(place, { kind: "broken", why: "the file ends within an event" }, {
+        durable: marked.durable,
+        lastKnown: marked.sequence,
+      });
+    }
+    // With a mark that says that nothing was durable yet, it is the first flush that was torn.
+    if (end === 0 && !isOurs) throw unreadable(path, "not a log: choose another --events-file");
+    if (size - end > COMMIT_BYTES_MAX) {
+      throw unreadable(
+        path,
+        `damaged at offset ${end}, after event ${sequence}: the ${size - end} bytes that follow ` +
+          `are no event, and more than a torn write leaves. Nothing was changed: ` +
+          remedy(place, 0),
+      );
+    }
+  } else if (found !== undefined && !isOurs) {
+    subject.warn(`The log "${path}" is whole; ${FOREIGN_MARK}, and is not used.`);
+  }
+  if (marked !== undefined && marked.durable > end) {
+    throw tooShort(place, marked.durable, marked.sequence);
+  }
+  const note = isOurs ? mark?.note : undefined;
+  return {
+    format: "plain",
+    end,
+    size,
+    sequence,
+    durable: marked?.durable ?? 0,
+    index,
+    history: note?.history,
+    isClean: marked?.durable === size,
+    alwaysDurable: note?.alwaysDurable ?? true,
+    chain: undefined,
+    isJustOpened: false,
+  };
+}
+
+/** Whether the file holds nothing but zeros from `from` to `to`. */
+export function isZeros(file: DiskFile, from: number, to: number): boolean {
+  const buffer = new Uint8Array(Math.min(READ_BYTES, to - from));
+  for (let at = from; at < to;) {
+    const read = file.read(buffer.subarray(0, Math.min(buffer.length, to - at)), at);
+    if (read === 0 || buffer.subarray(0, read).some((byte) => byte !== 0)) return false;
+    at += read;
+  }
+  return true;
+}

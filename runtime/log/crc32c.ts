@@ -41,27 +41,33 @@ export function crc32c(
   let crc = ~before;
   let at = from;
   if (to - from >= WORDS_BYTES_MIN && IS_LITTLE_ENDIAN) {
-    for (; (bytes.byteOffset + at) % 4 !== 0; at++) {
-      crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0);
-    }
-    const count = Math.floor((to - at) / STEP) * 4;
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, count);
-    for (let i = 0; i < count; i += 4) {
-      // First what does not wait for the step before.
-      const rest = four(8, words[i + 1] ?? 0) ^ four(4, words[i + 2] ?? 0) ^
-        four(0, words[i + 3] ?? 0);
-      crc = rest ^ four(12, (words[i] ?? 0) ^ crc);
-    }
+    for (; (bytes.byteOffset + at) % 4 !== 0; at++) crc = nextByte(crc, bytes[at] ?? 0);
+    const count = Math.floor((to - at) / STEP) * (STEP / 4);
+    crc = nextWords(crc, new Int32Array(bytes.buffer, bytes.byteOffset + at, count));
     at += 4 * count;
   }
   for (const end = to - STEP; at <= end; at += STEP) {
     const rest = fourAt(8, bytes, at + 4) ^ fourAt(4, bytes, at + 8) ^ fourAt(0, bytes, at + 12);
-    const word = (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8 | (bytes[at + 2] ?? 0) << 16 |
-      (bytes[at + 3] ?? 0) << 24;
-    crc = rest ^ four(12, word ^ crc);
+    crc = rest ^ four(12, wordAt(bytes, at) ^ crc);
   }
-  for (; at < to; at++) crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0);
+  for (const end = to - 4; at <= end; at += 4) crc = four(0, wordAt(bytes, at) ^ crc);
+  for (; at < to; at++) crc = nextByte(crc, bytes[at] ?? 0);
   return ~crc >>> 0;
+}
+
+/** A function of its own, so that compilers have room to put all it calls into it. */
+function nextWords(crc: number, words: Int32Array): number {
+  for (let i = 0; i < words.length; i += STEP / 4) {
+    // First what does not wait for the step before.
+    const rest = four(8, words[i + 1] ?? 0) ^ four(4, words[i + 2] ?? 0) ^
+      four(0, words[i + 3] ?? 0);
+    crc = rest ^ four(12, (words[i] ?? 0) ^ crc);
+  }
+  return crc;
+}
+
+function nextByte(crc: number, byte: number): number {
+  return (crc >>> 8) ^ (TABLE[(crc ^ byte) & 255] ?? 0);
 }
 
 /** The CRC of the four bytes of a word and of `zeros` zeros, without the inversions. */
@@ -78,6 +84,11 @@ function fourAt(zeros: number, bytes: Uint8Array, at: number): number {
     (TABLE[entry + 512 + (bytes[at + 1] ?? 0)] ?? 0) ^
     (TABLE[entry + 256 + (bytes[at + 2] ?? 0)] ?? 0) ^
     (TABLE[entry + (bytes[at + 3] ?? 0)] ?? 0);
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8 | (bytes[at + 2] ?? 0) << 16 |
+    (bytes[at + 3] ?? 0) << 24;
 }
 
 function makeTable(): Int32Array {

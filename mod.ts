@@ -31,15 +31,25 @@ export type {
 } from "./runtime/app.ts";
 export { checkApp } from "./runtime/check_app.ts";
 export type { AppProblem } from "./runtime/check_app.ts";
+export type { Change } from "./runtime/change_block.ts";
+export type { Changes } from "./runtime/change_consumer.ts";
+export type { ChangesOptions } from "./runtime/changes.ts";
 export type { Clock } from "./runtime/clock.ts";
 export { bytes, json } from "./runtime/codec.ts";
-export type { Codec, IsJson } from "./runtime/codec.ts";
-export type { Engine, Health, WriteTools, Written } from "./runtime/engine.ts";
+export type { Codec, IsJson, ModelCodec } from "./runtime/codec.ts";
+export type { Engine, Health, ReadTools, WriteTools, Written } from "./runtime/engine.ts";
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
 export type { FetchHandler, RequestInfo, Server } from "./runtime/http/fetch_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
-export type { Commit, EventBatch, EventLog } from "./runtime/log/event_log.ts";
+export type {
+  Commit,
+  Durability,
+  EventBatch,
+  EventLog,
+  Snapshot,
+  StoredCommit,
+} from "./runtime/log/event_log.ts";
 export { memoryLog } from "./runtime/log/memory_log.ts";
 export type { ReplayProgress } from "./runtime/replay.ts";
 

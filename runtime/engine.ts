@@ -7,6 +7,8 @@
 
 import type { App, DeepReadonly, SaveEvent, WriteAnswer } from "./app.ts";
 import { faultOfApp } from "./app.ts";
+import type { Changes } from "./change_consumer.ts";
+import { ChangeHub, type ChangesOptions } from "./changes.ts";
 import type { Clock } from "./clock.ts";
 import { AlcedoError } from "./errors.ts";
 import { AppHandler } from "./http/app_handler.ts";
@@ -15,7 +17,7 @@ import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts
 import type { EventLog } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
 import { isPromise } from "./models.ts";
-import type { ReplayProgress } from "./replay.ts";
+import { codecOf, type ReplayProgress } from "./replay.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** Options of {@linkcode openEngine}. */
@@ -48,6 +50,15 @@ export interface EngineOptions {
   writeQueueMax?: number;
   /** Called while the log is replayed. */
   onProgress?: (progress: ReplayProgress) => void;
+}
+
+/** What {@linkcode Engine.read} gives to its function. */
+export interface ReadTools {
+  /**
+   * The position that the model shows at this moment: `changes` from it have all that comes
+   * after, and nothing that the model already shows.
+   */
+  readonly position: string;
 }
 
 /** What {@linkcode Engine.write} gives to its function. */
@@ -96,7 +107,7 @@ export interface Engine<Model, Event> extends AsyncDisposable {
    * lost. What `look` throws is passed on.
    */
   read<Result>(
-    look: (model: DeepReadonly<Model>) => Result | Promise<Result>,
+    look: (model: DeepReadonly<Model>, tools: ReadTools) => Result | Promise<Result>,
   ): Promise<Result>;
   /**
    * Writes as a write handler does, by the same rules: `change` runs alone, on the newest
@@ -112,6 +123,27 @@ export interface Engine<Model, Event> extends AsyncDisposable {
       tools: WriteTools<Event>,
     ) => WriteAnswer<Model, Result> | Promise<WriteAnswer<Model, Result>>,
   ): Promise<Written<Result>>;
+  /**
+   * Follows the log: the durable commits after position `from`, or all of them, then those that
+   * are still to come, in order, without gap or repeat, also across restarts. Each is handed out
+   * when it is asked for; a consumer that leaves one lying for a minute is ended, and can go on
+   * from where it was.
+   *
+   * A position comes from a change, from {@linkcode write}, {@linkcode read} or
+   * {@linkcode health}. To follow what changes in a model, `read` the model and its position.
+   *
+   * @throws {AlcedoError} `unknown_position` if `from` is of another history than this log, or
+   * beyond its end: then the model must be read anew. `bad_position` if it is no position.
+   *
+   * @example
+   * ```ts
+   * for await (const { events, position } of engine.changes(last)) {
+   *   await tell(events);
+   *   last = position;
+   * }
+   * ```
+   */
+  changes(from?: string, options?: ChangesOptions): Changes<Event>;
   /** How it is, at this moment. */
   health(): Health;
   /**
@@ -136,8 +168,12 @@ export async function openEngine<Model, Event>(
   try {
     const fault = faultOfApp(app);
     if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
-    const store = await openStore({ ...options, app, timeoutMs, writeQueueMax }, options);
-    return new RunningEngine(app, store, options, timeoutMs);
+    const { log, clock, report } = options;
+    const changes = new ChangeHub({ log, clock, report, codec: codecOf(app) });
+    const onDurable = changes.offer.bind(changes);
+    const parts = { ...options, app, timeoutMs, writeQueueMax, onDurable };
+    const store = await openStore(parts, options);
+    return new RunningEngine(app, store, changes, options, timeoutMs);
   } catch (error) {
     await options.log.close();
     throw error;
@@ -148,6 +184,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   readonly fetch: Engine<Model, Event>["fetch"];
   readonly #store: Store<Model, Event>;
   readonly #handler: AppHandler<Model, Event>;
+  readonly #changes: ChangeHub<Event>;
   readonly #log: EventLog;
   readonly #report: (error: unknown) => void;
   /** What `waitUntil` was given and has not settled. */
@@ -157,6 +194,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   constructor(
     app: App<Model, Event>,
     store: Store<Model, Event>,
+    changes: ChangeHub<Event>,
     options: EngineOptions,
     timeoutMs: number,
   ) {
@@ -166,6 +204,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     const handler = new AppHandler(parts);
     this.#store = store;
     this.#handler = handler;
+    this.#changes = changes;
     this.#log = log;
     this.#report = report;
     // A property, not a method: it is handed to servers by itself.
@@ -173,12 +212,18 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   }
 
   async read<Result>(
-    look: (model: DeepReadonly<Model>) => Result | Promise<Result>,
+    look: (model: DeepReadonly<Model>, tools: ReadTools) => Result | Promise<Result>,
   ): Promise<Result> {
     if (this.#closing !== undefined) throw closed();
     const version = await this.#store.readable();
+    const { history } = this.#log;
+    const tools: ReadTools = {
+      get position(): string {
+        return formatPosition(history, version.sequence);
+      },
+    };
     try {
-      return await look(version.model as DeepReadonly<Model>);
+      return await look(version.model as DeepReadonly<Model>, tools);
     } finally {
       // An error says what was seen, too. If that is lost, this is what is thrown.
       await this.#store.durable(version);
@@ -215,6 +260,11 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     });
   }
 
+  changes(from?: string, options: ChangesOptions = {}): Changes<Event> {
+    if (this.#closing !== undefined) throw closed();
+    return this.#changes.follow(from, options);
+  }
+
   health(): Health {
     const { figures, state } = this.#store;
     return {
@@ -236,11 +286,14 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
 
   async #close(): Promise<void> {
     this.#handler.close();
+    // First: answers and background work that follow the log would never end.
+    const followed = this.#changes.close();
     await this.#handler.settled();
     await this.#store.settled();
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
     this.#handler.stopTimers();
     this.#store.close();
+    await followed;
     await this.#log.close();
   }
 

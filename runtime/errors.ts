@@ -79,6 +79,12 @@ export type ErrorCode =
   | "bad_event"
   /** `saveEvent` was called when its write was over: answered, failed or timed out. */
   | "write_ended"
+  /** What should be a position is none. */
+  | "bad_position"
+  /** The position is one of another history, or beyond the newest: read the model anew. */
+  | "unknown_position"
+  /** A consumer of changes did not ask for the next one for too long, and was ended. */
+  | "consumer_slow"
   /** The engine is closed. */
   | "engine_closed"
   /** What the application's module exports, or one of its functions returns, is unusable. */

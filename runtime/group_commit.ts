@@ -25,8 +25,11 @@ export type LogState = "ok" | "full" | "failed";
 
 /** What {@linkcode GroupCommit} tells. */
 export interface GroupCommitEvents<Model> {
-  /** All commits up to this one are durable; the answers that waited leave after the call. */
-  onDurable(newest: PendingCommit<Model>): void;
+  /**
+   * All commits up to `newest` are durable, of which one append brought those of `flushed`; the
+   * answers that waited leave after the call.
+   */
+  onDurable(newest: PendingCommit<Model>, flushed: readonly PendingCommit<Model>[]): void;
   /**
    * No commit after the durable ones is, or ever will be, except that after a failure it is
    * unknown what a restart will find.
@@ -170,12 +173,13 @@ export class GroupCommit<Model> {
   }
 
   #flushed(bytes: number): void {
-    const newest = this.#flushing.at(-1);
+    const flushed = this.#flushing;
+    const newest = flushed.at(-1);
     this.#flushing = [];
     this.#undurableBytes -= bytes;
     if (newest !== undefined) {
       this.#durable = newest.sequence;
-      this.#events.onDurable(newest);
+      this.#events.onDurable(newest, flushed);
     }
     this.#open(undefined);
     if (this.#pending.length > 0) this.#schedule();

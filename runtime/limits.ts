@@ -44,6 +44,39 @@ export const HELD_READS_MAX: number = WRITE_QUEUE_MAX;
 /** Milliseconds a read may wait while an in-place model is rebuilt. */
 export const HELD_READ_MS: number = 10_000;
 
+/**
+ * Bytes of commits that are read at once for those who follow the log: a few hundred commits,
+ * and much less time to read and decode than a turn of the event loop may take.
+ */
+export const CHANGE_BLOCK_BYTES: number = 64 * 1024;
+
+/** Commits in such a block, about: small ones become objects many times their size. */
+export const CHANGE_BLOCK_COMMITS: number = 1024;
+
+/**
+ * Bytes of such blocks that are kept for whoever comes by next. Those who follow at the same
+ * pace are less than a block apart: this is for those who do not.
+ */
+export const CHANGE_CACHE_BYTES: number = 2 * 1024 * 1024;
+
+/**
+ * Bytes of the newest commits that are kept while somebody follows the log: what a consumer
+ * may be behind without a look at the disk. At 10,000 small commits a second, half a second.
+ */
+export const LIVE_CHANGES_BYTES: number = 1024 * 1024;
+
+/**
+ * Commits that are handed out to all consumers in one turn of the event loop, so that requests
+ * come between: a tenth of a millisecond, and what consumers do with them.
+ */
+export const CHANGES_PER_TURN_MAX: number = 256;
+
+/**
+ * Milliseconds that a consumer may leave a commit lying: as long as a request may take. One
+ * that is gone, or waits for a dead peer, holds a block of commits for no longer.
+ */
+export const CONSUMER_STALL_MS: number = 60_000;
+
 /** Seconds in `Retry-After`, and between two looks whether a full disk has room again. */
 export const RETRY_AFTER_S: number = 1;
 

@@ -39,6 +39,17 @@ declare module "#std/cli/parse_args" {
   export function parseArgs(args: readonly string[], options?: ParseOptions): Args;
 }
 
+declare module "#std/data_structures/binary_heap" {
+  /** Values of which the one that `compare` puts first is always at hand. */
+  export class BinaryHeap<T> {
+    constructor(compare: (a: T, b: T) => number);
+    peek(): T | undefined;
+    pop(): T | undefined;
+    push(...values: T[]): number;
+    clear(): void;
+  }
+}
+
 declare module "#std/encoding/base64url" {
   export function encodeBase64Url(data: string | Uint8Array | ArrayBuffer): string;
   /** @throws {TypeError} If the input is malformed. */

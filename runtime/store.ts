@@ -12,7 +12,7 @@ import { Deadlines } from "./deadlines.ts";
 import { type HttpError, unavailable } from "./errors.ts";
 import { type Gate, GroupCommit, type PendingCommit } from "./group_commit.ts";
 import { HELD_READ_MS, HELD_READS_MAX } from "./limits.ts";
-import type { EventLog } from "./log/event_log.ts";
+import type { Commit, EventLog } from "./log/event_log.ts";
 import { Models, type Version } from "./models.ts";
 import { codecOf, replay, type ReplayOptions } from "./replay.ts";
 import { type WriteJob, Writer } from "./writer.ts";
@@ -29,6 +29,8 @@ export interface StoreParts<Model, Event> {
   /** Called once with each fault. */
   readonly report: (error: unknown) => void;
   readonly warn: (message: string) => void;
+  /** Called with the commits of each append when they are durable; the newest is `last`. */
+  readonly onDurable: (flushed: readonly Commit[], last: number) => void;
 }
 
 /** Opens the store: replays the log. */
@@ -60,7 +62,7 @@ export class Store<Model, Event> {
     this.#parts = parts;
     this.#models = models;
     this.#commits = new GroupCommit(log, clock, {
-      onDurable: (newest) => this.#onDurable(newest),
+      onDurable: (newest, flushed) => this.#onDurable(newest, flushed),
       onLost: (reason) => this.#onLost(reason),
     });
     this.#writer = new Writer({
@@ -194,7 +196,8 @@ export class Store<Model, Event> {
     this.#heldDeadlines.close();
   }
 
-  #onDurable(newest: PendingCommit<Model>): void {
+  #onDurable(newest: PendingCommit<Model>, flushed: readonly PendingCommit<Model>[]): void {
+    this.#parts.onDurable(flushed, newest.sequence);
     // While the model is built again, the versions of now are the old ones.
     if (this.#rebuilding === undefined) this.#models.advance(newest.version);
     this.#writer.pump();

@@ -81,6 +81,11 @@ export interface EventLog {
   /** The bytes of the log that are durable. */
   readonly durableBytes: number;
   /**
+   * When the newest durable commit was written, in milliseconds since 1970, if the format knows:
+   * the `time` of all commits of the last append.
+   */
+  readonly durableTime?: number | undefined;
+  /**
    * What "durable" means here.
    * @default {"always"}
    */

@@ -14,3 +14,17 @@ export function newHistory(): string {
 export function formatPosition(history: string, sequence: number): string {
   return `${history}.${sequence}`;
 }
+
+/** What a position says; the sequence is 0 before the first commit. */
+export interface Position {
+  readonly history: string;
+  readonly sequence: number;
+}
+
+/** The parts of a position, or `undefined` if `position` is none. */
+export function parsePosition(position: string): Position | undefined {
+  const [, history, digits] = /^(.+)\.(0|[1-9]\d*)$/.exec(position) ?? [];
+  const sequence = Number(digits);
+  if (history === undefined || !Number.isSafeInteger(sequence)) return undefined;
+  return { history, sequence };
+}

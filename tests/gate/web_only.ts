@@ -11,6 +11,7 @@ import { codeOnly, importsOf, lineAt, ROOT, type SourceFile } from "./source_fil
 /** What `runtime/` may import of npm; each is read with the same eyes as `runtime/` itself. */
 const PACKAGES: readonly string[] = [
   "#std/assert/equal",
+  "#std/data_structures/binary_heap",
   "#std/encoding/base64url",
   "#std/encoding/hex",
   "#std/encoding/varint",

@@ -4,6 +4,8 @@
  */
 
 import { parseArgs } from "#std/cli/parse_args";
+import type { Durability } from "../../runtime/log/event_log.ts";
+import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "../../runtime/limits.ts";
 import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
 
@@ -23,6 +25,27 @@ export interface ServerSettings {
    * @default {"db.events"}
    */
   eventsFile?: string;
+  /**
+   * The format of a log that is made: `checked`, with sums and commits, or `plain`.
+   * @default {"checked"}
+   */
+  eventsFormat?: LogFormat;
+  /**
+   * What an answer waits for, in Redis's words: `always`, until its commit is synced; `everysec`
+   * and `no`, until it is written: a loss of power may undo the last seconds.
+   * @default {"always"}
+   */
+  durability?: Durability;
+  /**
+   * Serves reads alone: the log is neither changed nor locked.
+   * @default {false}
+   */
+  readOnly?: boolean;
+  /**
+   * Begins a new log where it is missing, though its mark or a snapshot is still there.
+   * @default {false}
+   */
+  isNew?: boolean;
   /**
    * Bytes that a write's body may have.
    * @default {4 MiB}
@@ -44,6 +67,10 @@ export interface ServerSettings {
 export interface ResolvedSettings {
   readonly addr: Address;
   readonly eventsFile: string;
+  readonly eventsFormat: LogFormat;
+  readonly durability: Durability;
+  readonly readOnly: boolean;
+  readonly isNew: boolean;
   readonly bodyBytesMax: number;
   readonly requestTimeoutMs: number;
   readonly writeQueueMax: number;
@@ -57,7 +84,8 @@ export class UsageError extends Error {
 /** An option of the command line, and how it is read. */
 interface OptionSpec<Value> {
   readonly flag: string;
-  readonly value: string;
+  /** How its value is written; a switch has none, or `true` or `false` in the environment. */
+  readonly value: string | undefined;
   readonly help: string;
   readonly fallback: string;
   readonly parse: (text: string) => Value;
@@ -77,6 +105,34 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "the file with the events; created if there is none",
     fallback: EVENTS_FILE,
     parse: (text) => text,
+  },
+  eventsFormat: {
+    flag: "events-format",
+    value: "FORMAT",
+    help: "the format of a new log: checked or plain",
+    fallback: "checked",
+    parse: oneOf("checked", "plain"),
+  },
+  durability: {
+    flag: "durability",
+    value: "WHEN",
+    help: "when a write is answered: always (synced), everysec or no (written)",
+    fallback: "always",
+    parse: oneOf("always", "everysec", "no"),
+  },
+  readOnly: {
+    flag: "read-only",
+    value: undefined,
+    help: "serve reads alone; the log is not changed",
+    fallback: "false",
+    parse: parseSwitch,
+  },
+  isNew: {
+    flag: "new",
+    value: undefined,
+    help: "begin a new log though a mark or a snapshot of one is left",
+    fallback: "false",
+    parse: parseSwitch,
   },
   bodyBytesMax: {
     flag: "max-body-bytes",
@@ -101,6 +157,19 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
   },
 };
 
+/** Reads one of some words. */
+function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const word = words.find((word) => word === text);
+    if (word === undefined) throw new SyntaxError(`"${text}" is none of: ${words.join(", ")}`);
+    return word;
+  };
+}
+
+function parseSwitch(text: string): boolean {
+  return oneOf("true", "false")(text) === "true";
+}
+
 const NAMES = Object.keys(SPECS) as (keyof ResolvedSettings)[];
 
 /** What a command line says. */
@@ -118,9 +187,12 @@ export interface CommandLine {
  * @throws {UsageError} if an option is unknown, or has no value.
  */
 export function readCommandLine(args: readonly string[]): CommandLine {
-  const flags = NAMES.map((name) => SPECS[name].flag);
+  const specs = NAMES.map((name) => SPECS[name]);
+  const [switches, flags] = [true, false].map((isSwitch) =>
+    specs.filter(({ value }) => (value === undefined) === isSwitch).map(({ flag }) => flag)
+  ) as [string[], string[]]; // Two in, two out.
   const found = parseArgs(args, {
-    boolean: ["help", "version"],
+    boolean: ["help", "version", ...switches],
     string: [...flags, "_"],
     alias: { help: "h" },
     unknown(argument, key) {
@@ -135,6 +207,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     if (value === "") throw new UsageError(`--${flag} needs a value; see --help`);
     given[flag] = value;
   }
+  for (const flag of switches) if (found[flag] === true) given[flag] = "true";
   return {
     help: found["help"] === true,
     version: found["version"] === true,
@@ -172,6 +245,10 @@ export function resolveSettings(
   return Object.freeze({
     addr: given("addr") ?? parse("addr", "addr", settings.addr ?? ADDR),
     eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,
+    eventsFormat: given("eventsFormat") ?? settings.eventsFormat ?? "checked",
+    durability: given("durability") ?? settings.durability ?? "always",
+    readOnly: given("readOnly") ?? settings.readOnly ?? false,
+    isNew: given("isNew") ?? settings.isNew ?? false,
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,
@@ -186,7 +263,9 @@ function variableOf(flag: string): string {
 export function describeOptions(): string {
   const rows = NAMES.map((name) => {
     const { flag, value, help, fallback } = SPECS[name];
-    return [`--${flag} ${value}`, `${help} (${fallback})`];
+    return value === undefined
+      ? [`--${flag}`, help]
+      : [`--${flag} ${value}`, `${help} (${fallback})`];
   });
   rows.push(["--help, -h", "print this and exit"], ["--version", "print the version and exit"]);
   const width = Math.max(...rows.map(([left = ""]) => left.length));

@@ -9,7 +9,7 @@ import { type App, faultOfApp } from "../../runtime/app.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
-import type { EventLog } from "../../runtime/log/event_log.ts";
+import type { Durability, EventLog } from "../../runtime/log/event_log.ts";
 import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
@@ -134,9 +134,15 @@ async function openEngineOn<Model, Event>(
   given: EventLog | undefined,
 ): Promise<Engine<Model, Event>> {
   const { eventsFile, bodyBytesMax, requestTimeoutMs, writeQueueMax } = settings;
-  const log = given ?? await openFileLog(eventsFile).catch((error) => {
+  const { eventsFormat: format, durability, readOnly, isNew } = settings;
+  const options = { format, durability, readOnly, isNew };
+  const log = given ?? await openFileLog(eventsFile, options).catch((error) => {
     throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
   });
+  if (log.durability !== undefined && log.durability !== "always") {
+    printWarning(`--durability ${log.durability}: ${MAY_LOSE[log.durability]}`);
+  }
+  if (log.readOnly !== undefined) printWarning(`"${log.name}" is served for reads alone`);
   const progress = progressLine(log.name);
   try {
     return await openEngine(app, {
@@ -150,6 +156,12 @@ async function openEngineOn<Model, Event>(
     progress.end();
   }
 }
+
+/** What may be lost, although it was acknowledged. */
+const MAY_LOSE: Readonly<Record<Exclude<Durability, "always">, string>> = {
+  everysec: "a loss of power may undo the writes of the last two seconds",
+  no: "a loss of power may undo all writes that the system has not yet brought to the disk",
+};
 
 async function listenAt(handler: FetchHandler, settings: ResolvedSettings): Promise<Server> {
   try {

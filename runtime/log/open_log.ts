@@ -97,8 +97,8 @@ function refuseLeftovers(path: string, what: string, options: LogOptions): void 
   const { disk, isNew } = options;
   const mark = readMark(disk, path);
   const left = disk.list(`${path}.snapshot-`).filter((name) => /-\d+$/.test(name));
-  // A plain log begins with a mark that nothing was durable.
-  if (mark !== undefined && mark.newest?.durable !== 0) left.unshift(markPath(path));
+  // A log in which nothing was written was empty, too.
+  if (mark !== undefined && mark.newest?.sequence !== 0) left.unshift(markPath(path));
   if (left.length === 0) return;
   if (isNew) {
     const time = options.timeOfDay();

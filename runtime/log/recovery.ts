@@ -132,6 +132,8 @@ function surveyChecked(subject: Subject): Survey {
   }
   const { offset: end, sequence: next, fileId = 0n } = reader.link;
   const isOurMark = mark?.newest?.fileId === fileId;
+  // Of another log: but one without a commit says nothing.
+  const isForeignMark = mark?.newest !== undefined && !isOurMark && mark.newest.sequence > 0;
   const marked = isOurMark ? mark?.newest : undefined;
   const place = { path, end, size, sequence: next - 1 };
   if (step === "fault" && reader.fault !== undefined) {
@@ -141,13 +143,13 @@ function surveyChecked(subject: Subject): Survey {
     if (reader.fault.kind !== "broken" || durable > end) {
       throw damaged(place, reader.fault, { durable, lastKnown });
     }
-    if (mark?.newest !== undefined && !isOurMark) {
+    if (isForeignMark) {
       throw damaged(place, { ...reader.fault, why: `${reader.fault.why}; ${FOREIGN_MARK}` }, {
         durable,
         lastKnown,
       });
     }
-  } else if (mark?.newest !== undefined && !isOurMark) {
+  } else if (isForeignMark) {
     subject.warn(`The log "${path}" is whole; ${FOREIGN_MARK}, and is not used.`);
   }
   if (marked !== undefined && marked.durable > end) {

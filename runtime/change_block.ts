@@ -7,7 +7,7 @@
  */
 
 import type { Codec } from "./codec.ts";
-import { AlcedoError, assert } from "./errors.ts";
+import { AlcedoError, assert, messageOf } from "./errors.ts";
 import type { EventLog } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
 
@@ -115,8 +115,4 @@ function decode<Event>(
     }
   }
   return { position: formatPosition(log.history, sequence), sequence, time, events: decoded };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

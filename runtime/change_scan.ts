@@ -16,7 +16,7 @@
 
 import { BinaryHeap } from "#std/data_structures/binary_heap";
 import { ChangeBlock, type ChangeSource } from "./change_block.ts";
-import { AlcedoError, assert } from "./errors.ts";
+import { AlcedoError, assert, messageOf } from "./errors.ts";
 import { CHANGE_BLOCK_BYTES, CHANGE_BLOCK_COMMITS, CHANGE_CACHE_BYTES } from "./limits.ts";
 
 /** Who waits for a block. */
@@ -219,8 +219,4 @@ class Lane<Event> {
 
 function byPlace(a: Rider<never>, b: Rider<never>): number {
   return a.wanted - b.wanted;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -14,7 +14,7 @@ import { AlcedoError } from "./errors.ts";
 import { AppHandler } from "./http/app_handler.ts";
 import type { RequestInfo } from "./http/fetch_handler.ts";
 import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts";
-import type { EventLog } from "./log/event_log.ts";
+import { type EventLog, mayLose } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
 import { isPromise } from "./models.ts";
 import { codecOf, type ReplayProgress } from "./replay.ts";
@@ -76,10 +76,13 @@ export interface Written<Result> {
 /** How an engine is. */
 export interface Health {
   /**
-   * `disk full`: writes are refused until there is room. `read-only`: the log failed, and
-   * writes are refused until a restart. `unavailable`: the model could not be built again.
+   * `disk full`: writes are refused until there is room. `read-only`, with the reason: the log
+   * failed, or was opened to be read; writes are refused until a restart. `unavailable`: the
+   * model could not be built again.
    */
-  readonly state: "ok" | "disk full" | "read-only" | "unavailable" | "closed";
+  readonly state: "ok" | "disk full" | `read-only: ${string}` | "unavailable" | "closed";
+  /** What a loss of power may undo although it was acknowledged; `undefined` if nothing. */
+  readonly mayLose: string | undefined;
   /** The sequence of the newest commit that was applied, and of the newest durable one. */
   readonly applied: number;
   readonly durable: number;
@@ -269,6 +272,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     const { figures, state } = this.#store;
     return {
       state: this.#closing === undefined ? state : "closed",
+      mayLose: mayLose(this.#log.durability ?? "always"),
       ...figures,
       position: formatPosition(this.#log.history, figures.durable),
       logBytes: this.#log.durableBytes,

@@ -101,6 +101,11 @@ export class AlcedoError extends Error {
   }
 }
 
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /**
  * Guards our own reasoning, never a caller's input.
  *

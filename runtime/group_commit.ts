@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { AlcedoError, assert, type HttpError, refusal } from "./errors.ts";
+import { AlcedoError, assert, type HttpError, messageOf, refusal } from "./errors.ts";
 import { FLUSH_BYTES_MAX, PENDING_BYTES_MAX, RETRY_AFTER_S } from "./limits.ts";
 import type { Commit, EventLog } from "./log/event_log.ts";
 import type { Version } from "./models.ts";
@@ -74,6 +74,10 @@ export class GroupCommit<Model> {
     this.#clock = clock;
     this.#events = events;
     this.#applied = this.#durable = log.durable;
+    if (log.readOnly !== undefined) {
+      const cause = new AlcedoError("log_failed", log.readOnly);
+      this.#set("failed", refusal(503, "nothing can be written: the log is read-only", { cause }));
+    }
   }
 
   /** The sequence of the newest commit that was applied. */
@@ -89,6 +93,12 @@ export class GroupCommit<Model> {
   /** Whether the log takes commits. */
   get state(): LogState {
     return this.#state;
+  }
+
+  /** Why the log takes none until it is opened again, if so. */
+  get failure(): string | undefined {
+    const { cause } = this.#state === "failed" ? this.#reason ?? {} : {};
+    return this.#log.readOnly ?? (cause === undefined ? undefined : messageOf(cause));
   }
 
   /** How often the log was appended to. */

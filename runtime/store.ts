@@ -97,10 +97,11 @@ export class Store<Model, Event> {
   }
 
   /** Why the store does not take writes, or `ok`. */
-  get state(): "ok" | "disk full" | "read-only" | "unavailable" {
+  get state(): "ok" | "disk full" | `read-only: ${string}` | "unavailable" {
     if (this.#isBroken) return "unavailable";
-    const { state } = this.#commits;
-    return state === "failed" ? "read-only" : state === "full" ? "disk full" : "ok";
+    const { state, failure } = this.#commits;
+    if (failure !== undefined) return `read-only: ${failure}`;
+    return state === "full" ? "disk full" : "ok";
   }
 
   /** Figures for whoever watches over it. */

@@ -9,7 +9,7 @@ import { type App, faultOfApp } from "../../runtime/app.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
-import type { Durability, EventLog } from "../../runtime/log/event_log.ts";
+import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
 import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
@@ -139,9 +139,8 @@ async function openEngineOn<Model, Event>(
   const log = given ?? await openFileLog(eventsFile, options).catch((error) => {
     throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
   });
-  if (log.durability !== undefined && log.durability !== "always") {
-    printWarning(`--durability ${log.durability}: ${MAY_LOSE[log.durability]}`);
-  }
+  const risk = mayLose(log.durability ?? "always");
+  if (risk !== undefined) printWarning(`--durability ${log.durability}: ${risk}`);
   if (log.readOnly !== undefined) printWarning(`"${log.name}" is served for reads alone`);
   const progress = progressLine(log.name);
   try {
@@ -156,12 +155,6 @@ async function openEngineOn<Model, Event>(
     progress.end();
   }
 }
-
-/** What may be lost, although it was acknowledged. */
-const MAY_LOSE: Readonly<Record<Exclude<Durability, "always">, string>> = {
-  everysec: "a loss of power may undo the writes of the last two seconds",
-  no: "a loss of power may undo all writes that the system has not yet brought to the disk",
-};
 
 async function listenAt(handler: FetchHandler, settings: ResolvedSettings): Promise<Server> {
   try {

@@ -23,6 +23,18 @@ export interface Commit {
  */
 export type Durability = "always" | "everysec" | "no";
 
+/** What a loss of power may undo although it was acknowledged; `undefined` if nothing. */
+export function mayLose(durability: Durability): string | undefined {
+  switch (durability) {
+    case "always":
+      return undefined;
+    case "everysec":
+      return "a loss of power may undo the writes of the last two seconds";
+    case "no":
+      return "a loss of power may undo all writes that the system has not yet brought to the disk";
+  }
+}
+
 /** A commit as it is read back (in a log that counts events: one event). */
 export interface StoredCommit {
   readonly sequence: number;
@@ -91,7 +103,8 @@ export interface EventLog {
    */
   readonly durability?: Durability;
   /**
-   * Why nothing can be appended to it, if so from the start: it was opened to be read.
+   * Why nothing can be appended to it, now and until it is opened again: it was opened to be
+   * read, or has failed.
    */
   readonly readOnly?: string | undefined;
   /**

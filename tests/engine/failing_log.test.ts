@@ -62,7 +62,7 @@ for (const style of STYLES) {
     await clock.settle();
     assert.equal(unknown.value?.status, 503);
     assert.equal(unknown.value?.headers.get("retry-after"), null, "a second try is no use");
-    assert.equal(engine.health().state, "read-only");
+    assert.equal(engine.health().state, "read-only: sync failed");
     faults.nextAppends = "ok";
     await clock.advance(60_000);
     const next = ask(running, "POST", "/c");

@@ -38,6 +38,18 @@ export const FLUSH_BYTES_MAX: number = 8 * 1024 * 1024;
 /** Bytes read at a time in a replay: past this, larger reads are no faster. */
 export const READ_BYTES: number = 1024 * 1024;
 
+/**
+ * Bytes read at a time where commits are read in small stretches, here and there: about twice
+ * what is asked for and what must be passed over to get there.
+ */
+export const COMMIT_READ_BYTES: number = 128 * 1024;
+
+/**
+ * Readers of commits that are kept with their place, for those who read on where they were: one
+ * for each of a few scans that take turns.
+ */
+export const COMMIT_READERS_MAX: number = 4;
+
 /** Reads that may wait while an in-place model is rebuilt: as many as writes. */
 export const HELD_READS_MAX: number = WRITE_QUEUE_MAX;
 

@@ -19,6 +19,8 @@ export interface CheckedSource {
   readonly name: string;
   readonly fileId: bigint;
   readonly index: SparseIndex;
+  /** Bytes to read at a time. */
+  readonly readBytes?: number | undefined;
 }
 
 /** A commit in the buffer: where its meta and its events are. */
@@ -49,7 +51,7 @@ export class CheckedReader implements LogReader {
     this.#source = source;
     const place = source.index.find(sequence);
     const link = { ...place, before: undefined, fileId: source.fileId };
-    this.#frames = new FrameReader(source.file, size, link);
+    this.#frames = new FrameReader(source.file, size, link, source.readBytes);
     this.#sequence = place.sequence - 1;
   }
 

@@ -8,6 +8,7 @@
 
 import type { Clock } from "../clock.ts";
 import { AlcedoError, assert } from "../errors.ts";
+import { COMMIT_READ_BYTES, COMMIT_READERS_MAX } from "../limits.ts";
 import { CheckedReader } from "./checked_reader.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type {
@@ -89,8 +90,8 @@ export class FileLog implements EventLog {
   #backgroundFlushes = 0;
   #pathChecked: number;
   readonly #periodic: PeriodicSync | undefined;
-  /** Goes on where the commits that were read last end. */
-  #reader: LogReader | undefined;
+  /** They go on where the commits that were read last end; the one used last is the last. */
+  readonly #readers: LogReader[] = [];
 
   constructor(parts: FileLogParts) {
     const { writing, clock } = parts;
@@ -112,6 +113,10 @@ export class FileLog implements EventLog {
 
   get durable(): number {
     return this.#sequence;
+  }
+
+  get durableTime(): number | undefined {
+    return this.#parts.writing?.framer.time;
   }
 
   get durableBytes(): number {
@@ -144,25 +149,24 @@ export class FileLog implements EventLog {
   readCommits(after: number, bytesMax: number): Promise<readonly StoredCommit[]> {
     return Promise.try(() => {
       if (after >= this.#sequence) return [];
-      if (this.#reader?.next !== after + 1) this.#reader = this.#readerAt(after + 1);
-      const reader = this.#reader;
+      const readers = this.#readers;
+      const at = readers.findIndex((reader) => reader.next === after + 1);
+      const [known] = at < 0 ? [] : readers.splice(at, 1);
+      const reader = known ?? this.#readerAt(after + 1, COMMIT_READ_BYTES);
       reader.extendTo(this.#end);
-      try {
-        const commits = reader.commits(after, bytesMax);
-        if (commits.length === 0) throw unreadable(this.name, `it ends after commit ${after}`);
-        return commits;
-      } catch (error) {
-        this.#reader = undefined;
-        throw error;
-      }
+      const commits = reader.commits(after, bytesMax);
+      if (commits.length === 0) throw unreadable(this.name, `it ends after commit ${after}`);
+      // One that has failed is not used again.
+      if (readers.push(reader) > COMMIT_READERS_MAX) readers.shift();
+      return commits;
     });
   }
 
-  #readerAt(sequence: number): LogReader {
+  #readerAt(sequence: number, readBytes?: number): LogReader {
     const { file, path: name, index, fileId } = this.#parts;
     return fileId === undefined
-      ? new PlainReader({ file, name, index }, sequence, this.#end)
-      : new CheckedReader({ file, name, index, fileId }, sequence, this.#end);
+      ? new PlainReader({ file, name, index, readBytes }, sequence, this.#end)
+      : new CheckedReader({ file, name, index, fileId, readBytes }, sequence, this.#end);
   }
 
   snapshot(modelVersion: string): Snapshot | undefined {

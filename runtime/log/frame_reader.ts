@@ -63,8 +63,8 @@ export class FrameReader {
 
   readonly #file: DiskFile;
   #size: number;
-  #buffer = new Uint8Array(READ_BYTES);
-  #view = new DataView(this.#buffer.buffer);
+  #buffer: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   /** Where in the file the buffer begins, and how many bytes of it are filled. */
   #base: number;
   #filled = 0;
@@ -75,7 +75,9 @@ export class FrameReader {
   /** How many bytes of the buffer the next frame needs. */
   #needed = 0;
 
-  constructor(file: DiskFile, size: number, link: Link) {
+  constructor(file: DiskFile, size: number, link: Link, readBytes: number = READ_BYTES) {
+    this.#buffer = new Uint8Array(readBytes);
+    this.#view = new DataView(this.#buffer.buffer);
     this.#file = file;
     this.#size = size;
     this.#base = link.offset;

@@ -20,6 +20,8 @@ export interface FlushPlace {
 export interface Framer {
   /** The sequence of the newest commit that is in the log. */
   readonly sequence: number;
+  /** When it was framed, in milliseconds since 1970, if the format says so. */
+  readonly time: number | undefined;
   /** The bytes of a flush; valid until the next call. */
   frame(commits: readonly Commit[], place: FlushPlace): Uint8Array;
   /** What was framed last is in the log now: the next flush follows it. */
@@ -49,6 +51,7 @@ function writeEvents(into: Uint8Array, at: number, events: readonly Uint8Array[]
 
 /** The plain format: events and nothing else. */
 export class PlainFramer implements Framer {
+  readonly time = undefined;
   readonly #buffer = new Buffer();
   #sequence: number;
   #framed = 0;
@@ -125,6 +128,10 @@ export class CheckedFramer implements Framer {
 
   get sequence(): number {
     return this.#sequence;
+  }
+
+  get time(): number {
+    return this.#time / 1000;
   }
 
   get crc(): number {

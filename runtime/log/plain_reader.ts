@@ -22,11 +22,13 @@ export interface PlainSource {
   /** The path, for messages. */
   readonly name: string;
   readonly index: SparseIndex;
+  /** Bytes to read at a time. */
+  readonly readBytes?: number | undefined;
 }
 
 /** Reads on from a place of the index, up to `size`. */
 export class PlainReader implements LogReader {
-  #buffer: Uint8Array = new Uint8Array(READ_BYTES + 1);
+  #buffer: Uint8Array;
   readonly #bounds = new Uint32Array(2 * EVENTS_PER_BATCH_MAX);
   /** Where in the file the buffer begins, and how many bytes of it are filled. */
   #offset: number;
@@ -39,6 +41,7 @@ export class PlainReader implements LogReader {
 
   constructor(source: PlainSource, sequence: number, size: number) {
     this.#source = source;
+    this.#buffer = new Uint8Array((source.readBytes ?? READ_BYTES) + 1);
     this.#size = size;
     const place = source.index.find(sequence);
     this.#offset = place.offset;

@@ -1,0 +1,119 @@
+/**
+ * Opens a log to be read up to what is durable, beside whoever writes it: for copies, snapshots
+ * and all who follow. Nothing is locked or changed.
+ *
+ * What is durable is what the mark says. Behind it there may be a flush that is being written:
+ * it is never looked at, so it can never be taken for damage.
+ */
+
+import { encodeHex } from "#std/encoding/hex";
+import type { Clock } from "../clock.ts";
+import type { Disk, DiskFile } from "./disk.ts";
+import type { EventLog } from "./event_log.ts";
+import { FileLog } from "./file_log.ts";
+import { FIRST, FrameReader } from "./frame_reader.ts";
+import { unreadable } from "./log_reader.ts";
+import { type FoundMark, readMark } from "./mark.ts";
+import { HISTORY_BYTES, type Survey, survey, type SurveyStart } from "./recovery.ts";
+
+/** Options of {@linkcode openLogReader}. */
+export interface LogReaderOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  /** So many random bytes: a plain log without a mark has no history of its own. */
+  readonly random: (bytes: number) => Uint8Array;
+  readonly warn: (message: string) => void;
+  /** Where a snapshot lets the walk begin. What is before it can be read, but was not looked at. */
+  readonly start?: SurveyStart | undefined;
+}
+
+/** A log that is open to be read, and what was found when it was opened. */
+export interface LogAsRead {
+  /** Ends at what was durable when it was opened. */
+  readonly log: EventLog;
+  /** `found.end` is where it ends, `found.chain` the frame that it ends with. */
+  readonly found: Survey;
+}
+
+/**
+ * Opens the log at `path` to be read, up to what is durable.
+ *
+ * @throws {AlcedoError} `log_unreadable` if there is none, or it is damaged.
+ */
+export function openLogReader(path: string, options: LogReaderOptions): LogAsRead {
+  const { disk, clock, random, warn } = options;
+  const file = disk.openToRead(path);
+  if (file === undefined) throw unreadable(path, "there is no such file");
+  try {
+    const found = surveyDurable(file, path, options);
+    const log = new FileLog({
+      path,
+      disk,
+      clock,
+      file,
+      index: found.index,
+      history: found.history ?? encodeHex(random(HISTORY_BYTES)),
+      end: found.end,
+      sequence: found.sequence,
+      fileId: found.chain?.fileId,
+      writing: undefined,
+      readOnly: "it was opened to be read only",
+      snapshot: () => undefined,
+      warn,
+    });
+    return { log, found };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** What a survey of the durable part needs. */
+export type DurableOptions = Pick<LogReaderOptions, "disk" | "warn" | "start">;
+
+/**
+ * Looks at the durable part of a log, which may be written meanwhile. The mark is read after the
+ * log was opened: so it never says more than the log has.
+ *
+ * @throws {AlcedoError} `log_unreadable` if it is no log, or damaged.
+ */
+export function surveyDurable(file: DiskFile, path: string, options: DurableOptions): Survey {
+  const { disk, warn, start } = options;
+  const mark = readMark(disk, path);
+  const marked = durableByMark(file, mark);
+  const found = survey({ file: firstBytes(file, marked ?? file.size()), path, mark, warn, start });
+  // A plain log without a mark is one from elsewhere, and all there is.
+  if (marked !== undefined || found.format === "plain" || found.durable >= found.end) return found;
+  return survey({ file: firstBytes(file, found.durable), path, mark, warn, start });
+}
+
+/** How many bytes of the log are durable, if its mark knows. */
+export function durableByMark(file: DiskFile, mark: FoundMark | undefined): number | undefined {
+  if (mark?.newest === undefined) return undefined;
+  const reader = new FrameReader(file, file.size(), FIRST);
+  const fileId = reader.next() === "frame" ? reader.head.fileId : 0n;
+  // Also if the file is shorter: that is for the survey to say.
+  return mark.newest.fileId === fileId ? mark.newest.durable : undefined;
+}
+
+/** A file as if it ended after so many bytes, if it is not shorter. */
+export function firstBytes(file: DiskFile, bytes: number): DiskFile {
+  const size = () => Math.min(bytes, file.size());
+  return {
+    identity: file.identity,
+    size,
+    read(into, offset) {
+      const left = Math.max(0, bytes - offset);
+      return file.read(left < into.length ? into.subarray(0, left) : into, offset);
+    },
+    write: () => notToBeWritten(),
+    truncate: () => notToBeWritten(),
+    syncNow: () => notToBeWritten(),
+    sync: () => notToBeWritten(),
+    close: () => file.close(),
+  };
+}
+
+function notToBeWritten(): never {
+  throw new TypeError("Cannot write file: it was opened to be read only");
+}

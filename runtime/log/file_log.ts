@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { AlcedoError, assert } from "../errors.ts";
+import { AlcedoError, assert, messageOf } from "../errors.ts";
 import { COMMIT_READ_BYTES, COMMIT_READERS_MAX } from "../limits.ts";
 import { CheckedReader } from "./checked_reader.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
@@ -177,9 +177,7 @@ export class FileLog implements EventLog {
     assert(!this.#closed, "nothing is appended to a closed log");
     if (this.#failed !== undefined) throw this.#failed;
     const { writing, index } = this.#parts;
-    if (writing === undefined) {
-      throw new AlcedoError("log_failed", `Cannot append to log "${this.name}": ${this.readOnly}`);
-    }
+    assert(writing !== undefined, "nothing is appended to a log that is only read");
     const { framer } = writing;
     const offset = this.#end;
     const bytes = framer.frame(commits, { offset, durable: this.#synced });
@@ -347,10 +345,6 @@ export class FileLog implements EventLog {
 
 /** What {@linkcode FileLog} reads to see that its file is as it was left. */
 const LAST_BYTES = new Uint8Array(2);
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 function codeOf(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

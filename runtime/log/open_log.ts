@@ -199,10 +199,7 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   for (const left of disk.list(`${path}.new-`)) disk.remove(left);
   const found = survey({ file, path, mark: readMark(disk, path), warn });
   if (found.end < found.size) cutTail(file, path, found, options);
-  // A plain log has nothing to say that it was closed well, and its last cut synced.
-  if (!found.isClean || found.end < found.size || found.format === "plain") {
-    rewrite(file, path, found);
-  }
+  if (!found.isClean || found.end < found.size) rewrite(file, path, found);
   const isCarriedOn = found.history !== undefined && (found.isClean || found.alwaysDurable);
   const history = isCarriedOn && found.history !== undefined
     ? found.history

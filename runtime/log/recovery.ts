@@ -268,7 +268,7 @@ function surveyPlain(subject: Subject): Survey {
     durable: marked?.durable ?? 0,
     index,
     history: note?.history,
-    isClean: marked?.durable === size,
+    isClean: false, // It has nothing to say so.
     alwaysDurable: note?.alwaysDurable ?? true,
     chain: undefined,
     isJustOpened: false,

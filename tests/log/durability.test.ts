@@ -1,0 +1,106 @@
+/**
+ * What an answer waits for: `always`, `everysec` and `no`, on a simulated disk that loses its
+ * power.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Durability, EventLog } from "../../runtime/log/event_log.ts";
+import type { LogFormat } from "../../runtime/log/recovery.ts";
+import { SimulatedClock } from "../support/simulated_clock.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { openTestLog } from "../support/test_log.ts";
+
+interface Running {
+  readonly clock: SimulatedClock;
+  readonly disk: SimulatedDisk;
+  readonly log: EventLog;
+  append(count: number): Promise<void>;
+}
+
+async function run(format: LogFormat, durability: Durability): Promise<Running> {
+  const clock = new SimulatedClock();
+  const disk = new SimulatedDisk({ clock, seed: 1 });
+  const log = await openTestLog({ disk, clock, format, durability });
+  const append = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await log.append([{ events: [Uint8Array.of(1)], bytes: 2 }]);
+  };
+  return { clock, disk, log, append };
+}
+
+/** The log as it is found after a loss of power that leaves nothing that was not synced. */
+async function found({ disk, clock }: Running): Promise<EventLog> {
+  return await openTestLog({
+    disk: disk.crash("nothing"),
+    clock,
+    random: (bytes) => new Uint8Array(bytes).fill(99),
+  });
+}
+
+for (const format of ["checked", "plain"] as const) {
+  test(`${format} log with everysec is synced within a second of a write`, async () => {
+    const running = await run(format, "everysec");
+    await running.append(3);
+    await running.clock.advance(999);
+    await running.append(2);
+    assert.equal(running.log.durable, 5, "acknowledged");
+    await running.clock.advance(1);
+    await running.append(1);
+    const after = await found(running);
+    assert.equal(after.durable, 5);
+    assert.notEqual(after.history, running.log.history, "positions may mean something else now");
+  });
+
+  test(`${format} log with everysec lets writes wait for a sync that takes too long`, async () => {
+    const running = await run(format, "everysec");
+    running.disk.faults.syncMsMax = 10_000;
+    await running.append(1);
+    await running.clock.advance(1001);
+    await running.append(1);
+    await running.clock.advance(1001);
+    let isDone = false;
+    const slow = running.append(2).then(() => isDone = true);
+    await running.clock.settle();
+    assert.equal(isDone, false);
+    await running.clock.advance(20_000);
+    await slow;
+    assert.equal(running.log.durable, 4);
+  });
+
+  test(`${format} log with everysec stops writing for good when a sync fails`, async () => {
+    const running = await run(format, "everysec");
+    await running.append(1);
+    running.disk.faults.failingSyncs = 1;
+    await running.clock.advance(1000);
+    assert.match(running.log.readOnly ?? "", /could not be synced/);
+    await assert.rejects(running.append(1), { code: "log_failed" });
+    await running.log.close();
+  });
+
+  test(`${format} log with no durability loses nothing when it is closed in order`, async () => {
+    for (const durability of ["everysec", "no"] as const) {
+      const running = await run(format, durability);
+      await running.append(3);
+      await running.log.close();
+      const after = await found(running);
+      assert.equal(after.durable, 3);
+      assert.equal(after.history, running.log.history);
+    }
+  });
+
+  test(`${format} log with no durability loses what was not synced, and its history`, async () => {
+    const running = await run(format, "no");
+    await running.append(3);
+    await running.clock.advance(60_000);
+    const after = await found(running);
+    assert.equal(after.durable, 0);
+    assert.notEqual(after.history, running.log.history);
+  });
+
+  test(`${format} log with always keeps its history through a loss of power`, async () => {
+    const running = await run(format, "always");
+    await running.append(3);
+    const after = await found(running);
+    assert.deepEqual([after.durable, after.history], [3, running.log.history]);
+  });
+}

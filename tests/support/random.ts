@@ -26,4 +26,9 @@ export class Random {
   chance(probability: number): boolean {
     return this.next() < probability;
   }
+
+  /** One of `values`, of which there is at least one. */
+  of<Value>(values: readonly Value[]): Value {
+    return values[this.upTo(values.length - 1)] as Value;
+  }
 }

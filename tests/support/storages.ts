@@ -97,6 +97,8 @@ export function plainStorage(clock: SimulatedClock, seed: number, mutation: Muta
       } else faults.syncMsMax = kind === "slow" ? amount : 0;
     },
     begin(end) {
+      // In this format, zeros are events: nothing can find a hole.
+      disk.faults.failedSyncLeaves = "prefix";
       if (end.kind !== "close") disk.faults.crashAtStep = disk.steps + end.atStep;
     },
     end(end) {

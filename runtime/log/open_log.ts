@@ -199,7 +199,8 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   for (const left of disk.list(`${path}.new-`)) disk.remove(left);
   const found = survey({ file, path, mark: readMark(disk, path), warn });
   if (found.end < found.size) cutTail(file, path, found, options);
-  if (!found.isClean || found.end < found.size) rewrite(file, path, found);
+  // Also a log that was closed in order: the sync of its last frame may have failed.
+  rewrite(file, path, found);
   const isCarriedOn = found.history !== undefined && (found.isClean || found.alwaysDurable);
   const history = isCarriedOn && found.history !== undefined
     ? found.history

@@ -7,10 +7,10 @@
 
 import { decodeHex, encodeHex } from "#std/encoding/hex";
 import type { Clock } from "../clock.ts";
-import { AlcedoError } from "../errors.ts";
-import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
+import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
+import { copyBytes, writeFully } from "./file_bytes.ts";
 import { FileLog } from "./file_log.ts";
 import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
@@ -288,24 +288,6 @@ export function keepAside(
   return kept;
 }
 
-/** From where to where, and how both are called. */
-interface Copy {
-  readonly from: number;
-  readonly to: number;
-  readonly at: number;
-  readonly path: string;
-  readonly name: string;
-}
-
-function copyBytes(source: DiskFile, target: DiskFile, { from, to, at, path, name }: Copy): void {
-  const buffer = new Uint8Array(Math.min(READ_BYTES, to - from));
-  for (let offset = from; offset < to; offset += buffer.length) {
-    const part = buffer.subarray(0, Math.min(buffer.length, to - offset));
-    readFully(source, part, offset, path);
-    writeFully(target, part, at + offset - from, name);
-  }
-}
-
 /**
  * Writes what may not be on the disk over itself, and syncs it. A sync that failed may have marked
  * pages clean that are not on the disk: they read back well, and a later sync would skip them.
@@ -318,21 +300,6 @@ function rewrite(file: DiskFile, path: string, { durable, end, format }: Survey)
   copyBytes(file, file, { from, to: end, at: from, path, name: path });
   // Also where there is nothing to write: the file may have been cut, and not synced.
   file.syncNow();
-}
-
-function readFully(file: DiskFile, into: Uint8Array, offset: number, name: string): void {
-  for (let done = 0; done < into.length;) {
-    const read = file.read(into.subarray(done), offset + done);
-    if (read === 0) throw unreadable(name, `it became shorter while it was read`);
-    done += read;
-  }
-}
-
-function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, name: string): void {
-  const written = file.write(bytes, offset);
-  if (written < bytes.length) {
-    throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`);
-  }
 }
 
 /** Appends a frame durably; without room, the file is as it was. */

@@ -1,0 +1,55 @@
+/**
+ * Stretches of a file, read, written and copied as a whole: what is short is an error.
+ */
+
+import { AlcedoError } from "../errors.ts";
+import { READ_BYTES } from "../limits.ts";
+import type { DiskFile } from "./disk.ts";
+import { unreadable } from "./log_reader.ts";
+
+/** From where to where, and how both are called. */
+export interface Copy {
+  readonly from: number;
+  readonly to: number;
+  /** Where in the target it begins. */
+  readonly at: number;
+  /** The paths of source and target, for messages. */
+  readonly path: string;
+  readonly name: string;
+  /** Called after each piece, with how many bytes were copied. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Copies a stretch of one file to another, or over itself.
+ *
+ * @throws {AlcedoError} `log_unreadable` if the source is shorter, `log_full` if the target does
+ * not take it.
+ */
+export function copyBytes(source: DiskFile, target: DiskFile, copy: Copy): void {
+  const { from, to, at, path, name, onProgress } = copy;
+  const buffer = new Uint8Array(Math.min(READ_BYTES, to - from));
+  for (let offset = from; offset < to; offset += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, to - offset));
+    readFully(source, part, offset, path);
+    writeFully(target, part, at + offset - from, name);
+    onProgress?.(offset - from + part.length);
+  }
+}
+
+/** Fills `into` with the bytes from `offset` on. */
+export function readFully(file: DiskFile, into: Uint8Array, offset: number, name: string): void {
+  for (let done = 0; done < into.length;) {
+    const read = file.read(into.subarray(done), offset + done);
+    if (read === 0) throw unreadable(name, `it became shorter while it was read`);
+    done += read;
+  }
+}
+
+/** Writes `bytes` with one call. */
+export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, name: string): void {
+  const written = file.write(bytes, offset);
+  if (written < bytes.length) {
+    throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`);
+  }
+}

@@ -3,7 +3,7 @@
  * pass over it, however they are spread (a cooperative scan).
  *
  * Those who wait are kept in lanes, by how far from the end of the log they are: a lane is for
- * eight times the distance of the one before. Each lane is an elevator: it reads the first
+ * eight times the distance of the next one. Each lane is an elevator: it reads the first
  * wanted place at or behind the last block that it read, and begins anew at its front when there
  * is none. All who wait for a commit of a block get it. A lane waits for those who came with it
  * this far, as long as all that they wait for is their turn: so they stay together, and whoever
@@ -69,8 +69,9 @@ export class ChangeScan<Event> {
 
   /** Lets somebody wait for a commit that is durable. */
   wait(rider: Rider<Event>): void {
-    const distance = this.#source.log.durable - rider.wanted;
-    this.#lanes[Math.floor(Math.log2(distance + 1) / 3)]?.add(rider);
+    const { durable } = this.#source.log;
+    const distance = durable - rider.wanted + 1;
+    this.#lanes[Math.floor(Math.log2(durable / distance) / 3)]?.add(rider);
   }
 
   /**
@@ -90,14 +91,14 @@ export class ChangeScan<Event> {
     return undefined;
   }
 
-  /** Forgets everything; resolves when nothing is being read any more. */
+  /** Resolves when nothing is being read any more. Nobody may wait. */
   async close(): Promise<void> {
-    this.#forget();
     await this.#reading;
-    this.#forget();
+    this.forget();
   }
 
-  #forget(): void {
+  /** Lets go of what it keeps. Nobody may wait. */
+  forget(): void {
     for (const lane of this.#lanes) lane.clear();
     this.#cached.length = 0;
     this.#cachedBytes = 0;

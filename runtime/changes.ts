@@ -163,7 +163,9 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
     this.#consumers.delete(consumer);
     this.#cameBack(consumer);
     this.#atEnd.delete(consumer);
-    if (this.#consumers.size === 0) this.#dropLive();
+    if (this.#consumers.size > 0) return;
+    this.#dropLive();
+    this.#scan.forget();
   }
 
   ask(consumer: Consumer<Event>): Change<Event> | undefined {

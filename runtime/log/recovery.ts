@@ -10,6 +10,7 @@ import { encodeHex } from "#std/encoding/hex";
 import { AlcedoError } from "../errors.ts";
 import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
+import type { EventBatch } from "./event_log.ts";
 import { COMMITS, FILE_HEAD, HEAD_BYTES, OPEN, SEAL } from "./frame.ts";
 import { FIRST, type FrameFault, FrameReader, type Link } from "./frame_reader.ts";
 import { findFrame, framesBehind } from "./frame_search.ts";
@@ -60,6 +61,10 @@ export interface Subject {
   readonly warn: (message: string) => void;
   /** Where a snapshot lets the walk begin: all before it was verified when it was made. */
   readonly start?: SurveyStart | undefined;
+  /** Called with each frame of a checked log: whole, and in its place. */
+  readonly onFrame?: ((frames: FrameReader) => void) | undefined;
+  /** Called with each batch of events of a plain log. */
+  readonly onBatch?: ((batch: EventBatch) => void) | undefined;
 }
 
 /** A place in a log that is known to be sound, and what is known there. */
@@ -81,7 +86,13 @@ export function survey(subject: Subject): Survey {
   return formatOf(subject) === "checked" ? surveyChecked(subject) : surveyPlain(subject);
 }
 
-function formatOf({ file, path, mark }: Subject): LogFormat {
+/**
+ * In which format a log is, by its first frame; an empty one is plain.
+ *
+ * @throws {AlcedoError} `log_unreadable` if it is in the checked format and its head is damaged, or
+ * of a version that is not known.
+ */
+export function formatOf({ file, path, mark }: Pick<Subject, "file" | "path" | "mark">): LogFormat {
   const size = file.size();
   if (size === 0) return "plain";
   const reader = new FrameReader(file, size, FIRST);
@@ -129,6 +140,7 @@ function surveyChecked(subject: Subject): Survey {
     } else if ((head.kind === COMMITS) === (head.commits === 0)) {
       throw unreadable(path, `the frame at offset ${head.offset} has ${head.commits} commits`);
     }
+    subject.onFrame?.(reader);
   }
   const { offset: end, sequence: next, fileId = 0n } = reader.link;
   const isOurMark = mark?.newest?.fileId === fileId;
@@ -229,7 +241,10 @@ function surveyPlain(subject: Subject): Survey {
   const index = new SparseIndex();
   index.add(1, 0);
   const reader = new PlainReader({ file, name: path, index }, 1, size);
-  while (reader.batch(0, Infinity) !== undefined);
+  for (let batch = reader.batch(0, Infinity); batch !== undefined;) {
+    subject.onBatch?.(batch);
+    batch = reader.batch(0, Infinity);
+  }
   const { end } = reader;
   const sequence = reader.next - 1;
   const found = mark?.newest;

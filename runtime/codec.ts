@@ -82,6 +82,9 @@ function stringify(event: unknown): string {
   return text;
 }
 
+/** What is written byte by byte rather than by a call. */
+const LOOP_BYTES_MAX = 16;
+
 const COMMA = 0x2c, SPACE = 0x20, OPEN = 0x5b, CLOSE = 0x5d;
 
 /**
@@ -99,7 +102,9 @@ function decodeBatch(batch: EventBatch): never[] {
     const from = bounds[2 * i - 1] ?? 0;
     const to = bounds[2 * i] ?? 0;
     bytes[from] = COMMA;
-    if (to - from > 1) bytes.fill(SPACE, from + 1, to);
+    // A few bytes as a rule, for which a call is dearer than a loop.
+    if (to - from > LOOP_BYTES_MAX) bytes.fill(SPACE, from + 1, to);
+    else for (let at = from + 1; at < to; at++) bytes[at] = SPACE;
   }
   const events: never[] = JSON.parse(decoder.decode(bytes.subarray(start - 1, end + 1)));
   // Text such as `1,2` is no JSON, yet fits between two commas.

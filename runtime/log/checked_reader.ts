@@ -7,7 +7,7 @@ import { assert } from "../errors.ts";
 import type { DiskFile } from "./disk.ts";
 import type { EventBatch, StoredCommit } from "./event_log.ts";
 import { COMMITS } from "./frame.ts";
-import { FrameReader } from "./frame_reader.ts";
+import { FrameReader, type FrameReaderOptions } from "./frame_reader.ts";
 import { EVENTS_PER_BATCH_MAX, type LogReader, unreadable } from "./log_reader.ts";
 import type { SparseIndex } from "./sparse_index.ts";
 import { readUvarint, uvarintEnd } from "./uvarint.ts";
@@ -19,8 +19,8 @@ export interface CheckedSource {
   readonly name: string;
   readonly fileId: bigint;
   readonly index: SparseIndex;
-  /** Bytes to read at a time. */
-  readonly readBytes?: number | undefined;
+  /** How its frames are read. */
+  readonly frames?: FrameReaderOptions;
 }
 
 /** A commit in the buffer: where its meta and its events are. */
@@ -44,6 +44,8 @@ export class CheckedReader implements LogReader {
   /** The commit in hand, and how many of its events were not read. */
   #sequence: number;
   #eventsLeft = 0;
+  /** The sequence of the first event of a batch. */
+  #first = 0;
   #metaFrom = 0;
   #metaTo = 0;
 
@@ -51,7 +53,7 @@ export class CheckedReader implements LogReader {
     this.#source = source;
     const place = source.index.find(sequence);
     const link = { ...place, before: undefined, fileId: source.fileId };
-    this.#frames = new FrameReader(source.file, size, link, source.readBytes);
+    this.#frames = new FrameReader(source.file, size, link, source.frames);
     this.#sequence = place.sequence - 1;
   }
 
@@ -64,28 +66,70 @@ export class CheckedReader implements LogReader {
   }
 
   batch(after: number, until: number): EventBatch | undefined {
-    const bounds = this.#bounds;
-    const commitOf = this.#commitOf;
     let count = 0;
-    let first = 0;
     while (count < EVENTS_PER_BATCH_MAX) {
       if (this.#eventsLeft === 0 && !this.#beginCommit(until, count > 0)) break;
-      const { bytes } = this.#frames;
-      while (this.#eventsLeft > 0 && count < EVENTS_PER_BATCH_MAX) {
-        const from = this.#sizeAt(bytes);
-        const to = this.#at;
-        this.#eventsLeft--;
-        if (this.#sequence <= after) continue;
-        if (count === 0) first = this.#sequence;
-        bounds[2 * count] = from;
-        bounds[2 * count + 1] = to;
-        commitOf[count] = this.#sequence - first;
-        count++;
-      }
+      count = this.#takeEvents(count, after, until);
     }
     if (count === 0) return undefined;
     const { bytes, base: offset } = this.#frames;
-    return { bytes, bounds, count, firstSequence: first, commitOf, offset };
+    return {
+      bytes,
+      bounds: this.#bounds,
+      count,
+      firstSequence: this.#first,
+      commitOf: this.#commitOf,
+      offset,
+    };
+  }
+
+  /**
+   * Notes the bounds of the events of the body in hand, behind the `count` that a batch has already;
+   * returns how many it has then. A replay spends its time here: so it goes on to the next commit by
+   * itself, and has its state in variables.
+   */
+  #takeEvents(count: number, after: number, until: number): number {
+    const { bytes } = this.#frames;
+    const bounds = this.#bounds;
+    const commitOf = this.#commitOf;
+    const to = this.#to;
+    let at = this.#at;
+    let eventsLeft = this.#eventsLeft;
+    let commitsLeft = this.#commitsLeft;
+    let sequence = this.#sequence;
+    while (count < EVENTS_PER_BATCH_MAX) {
+      if (eventsLeft === 0) {
+        // No meta, and less than 128 events: else it is for `#beginCommit`.
+        const events = bytes[at + 1] ?? 0;
+        if (commitsLeft === 0 || sequence >= until || bytes[at] !== 0 || events > 0x7f) break;
+        at += 2;
+        eventsLeft = events;
+        commitsLeft--;
+        sequence++;
+        continue;
+      }
+      let size = bytes[at] ?? 0;
+      let from = at + 1;
+      if (size > 0x7f) {
+        size = readUvarint(bytes, at, to);
+        if (size < 0) throw this.#unsound();
+        from = uvarintEnd(bytes, at);
+      }
+      at = from + size;
+      if (at > to) throw this.#unsound();
+      eventsLeft--;
+      if (sequence <= after) continue;
+      if (count === 0) this.#first = sequence;
+      bounds[2 * count] = from;
+      bounds[2 * count + 1] = at;
+      commitOf[count] = sequence - this.#first;
+      count++;
+    }
+    this.#at = at;
+    this.#eventsLeft = eventsLeft;
+    this.#commitsLeft = commitsLeft;
+    this.#sequence = sequence;
+    return count;
   }
 
   commits(after: number, bytesMax: number): StoredCommit[] {

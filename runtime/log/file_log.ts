@@ -21,6 +21,7 @@ import type {
 } from "./event_log.ts";
 import { SEAL } from "./frame.ts";
 import { CheckedFramer, type Framer } from "./framer.ts";
+import type { FrameReaderOptions } from "./frame_reader.ts";
 import { type LogReader, unreadable } from "./log_reader.ts";
 import type { MarkWriter } from "./mark.ts";
 import { PeriodicSync } from "./periodic_sync.ts";
@@ -40,6 +41,8 @@ export interface FileLogParts {
   readonly sequence: number;
   /** The id of a checked log's file. */
   readonly fileId: bigint | undefined;
+  /** From where on the sums were looked at when it was opened. */
+  readonly summedFrom: number;
   /** What writing needs; a log that is only read has not got it. */
   readonly writing: LogWriting | undefined;
   /** Why it is only read. */
@@ -90,6 +93,8 @@ export class FileLog implements EventLog {
   #backgroundFlushes = 0;
   #pathChecked: number;
   readonly #periodic: PeriodicSync | undefined;
+  /** Up to where the sums need not be looked at once more. */
+  #summedTo: number;
   /** They go on where the commits that were read last end; the one used last is the last. */
   readonly #readers: LogReader[] = [];
 
@@ -101,6 +106,7 @@ export class FileLog implements EventLog {
     this.history = parts.history;
     this.durability = writing?.durability ?? "always";
     this.#end = this.#synced = parts.end;
+    this.#summedTo = parts.summedFrom === 0 ? parts.end : 0;
     this.#sequence = parts.sequence;
     this.#pathChecked = clock.now();
     if (this.durability === "everysec") {
@@ -129,7 +135,8 @@ export class FileLog implements EventLog {
 
   async *read(until: number, after: number = 0): AsyncIterable<EventBatch> {
     assert(until <= this.#sequence, "only what is durable is read");
-    const reader = this.#readerAt(after + 1);
+    const reader = this.#readerAt(after + 1, { summedTo: this.#summedTo });
+    this.#summedTo = 0; // That was a moment ago only for the first who reads.
     let sequence = after;
     for (;;) {
       const batch = reader.batch(after, until);
@@ -152,7 +159,7 @@ export class FileLog implements EventLog {
       const readers = this.#readers;
       const at = readers.findIndex((reader) => reader.next === after + 1);
       const [known] = at < 0 ? [] : readers.splice(at, 1);
-      const reader = known ?? this.#readerAt(after + 1, COMMIT_READ_BYTES);
+      const reader = known ?? this.#readerAt(after + 1, { readBytes: COMMIT_READ_BYTES });
       reader.extendTo(this.#end);
       const commits = reader.commits(after, bytesMax);
       if (commits.length === 0) throw unreadable(this.name, `it ends after commit ${after}`);
@@ -162,11 +169,11 @@ export class FileLog implements EventLog {
     });
   }
 
-  #readerAt(sequence: number, readBytes?: number): LogReader {
+  #readerAt(sequence: number, frames: FrameReaderOptions): LogReader {
     const { file, path: name, index, fileId } = this.#parts;
     return fileId === undefined
-      ? new PlainReader({ file, name, index, readBytes }, sequence, this.#end)
-      : new CheckedReader({ file, name, index, fileId, readBytes }, sequence, this.#end);
+      ? new PlainReader({ file, name, index, readBytes: frames.readBytes }, sequence, this.#end)
+      : new CheckedReader({ file, name, index, fileId, frames }, sequence, this.#end);
   }
 
   snapshot(modelVersion: string): Snapshot | undefined {

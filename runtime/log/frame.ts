@@ -10,7 +10,9 @@ import { crc32c } from "./crc32c.ts";
 import { uvarintLength, writeUvarint } from "./uvarint.ts";
 
 /** F5 never occurs in UTF-8, so no text and no JSON event looks like it. */
-export const MAGIC: readonly number[] = [0xf5, 0x4c, 0x4f, 0x47];
+const MAGIC = 0xf54c4f47;
+/** The byte with which the magic begins. */
+export const MAGIC_BYTE: number = 0xf5;
 export const VERSION = 1;
 export const HEAD_BYTES = 64;
 const CRC_BYTES = 4;
@@ -55,7 +57,12 @@ export interface FrameHead {
   before: number;
   commits: number;
   bodyBytes: number;
-  fileId: bigint;
+}
+
+/** A head that is to be written. */
+export interface NewHead extends FrameHead {
+  /** The id of the file. */
+  readonly fileId: bigint;
 }
 
 /** How many bytes a frame with such a body has. */
@@ -73,11 +80,11 @@ export function bodyAt(bodyBytes: number): number {
  * Completes a frame: writes size, head and CRC around a body that stands in `bytes` already, at
  * {@linkcode bodyAt}. Returns the frame's CRC.
  */
-export function writeFrame(bytes: Uint8Array, head: FrameHead): number {
+export function writeFrame(bytes: Uint8Array, head: NewHead): number {
   const payload = FRAME_BYTES_MIN + head.bodyBytes;
   const at = writeUvarint(bytes, 0, payload);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  bytes.set(MAGIC, at);
+  view.setUint32(at, MAGIC);
   bytes[at + AT.version] = VERSION;
   bytes[at + AT.kind] = head.kind;
   view.setUint16(at + AT.headBytes, HEAD_BYTES, true);
@@ -98,7 +105,7 @@ export function writeFrame(bytes: Uint8Array, head: FrameHead): number {
 }
 
 /** A frame without commits. */
-export function smallFrame(head: FrameHead, body: Uint8Array): { bytes: Uint8Array; crc: number } {
+export function smallFrame(head: NewHead, body: Uint8Array): { bytes: Uint8Array; crc: number } {
   const bytes = new Uint8Array(frameBytes(body.length));
   bytes.set(body, bodyAt(body.length));
   const crc = writeFrame(bytes, { ...head, bodyBytes: body.length });
@@ -107,13 +114,13 @@ export function smallFrame(head: FrameHead, body: Uint8Array): { bytes: Uint8Arr
 
 /** Whether a head that says what it is stands at `at`: the magic, and a CRC that is right. */
 export function isHead(bytes: Uint8Array, view: DataView, at: number): boolean {
-  return hasMagic(bytes, at) &&
+  return hasMagic(view, at) &&
     crc32c(bytes, at, at + AT.crc) === view.getUint32(at + AT.crc, true);
 }
 
 /** Whether the magic stands at `at`. */
-export function hasMagic(bytes: Uint8Array, at: number): boolean {
-  return MAGIC.every((byte, i) => bytes[at + i] === byte);
+export function hasMagic(view: DataView, at: number): boolean {
+  return view.getUint32(at) === MAGIC;
 }
 
 /** The version, and the size, of a head at `at`: only where both are known is the rest. */
@@ -128,7 +135,7 @@ export function describeUnknown(bytes: Uint8Array, at: number): string {
   return version === VERSION ? `frame kind ${bytes[at + AT.kind]}` : `version ${version}`;
 }
 
-/** Reads the head at `at` into `head`. */
+/** Reads the head at `at` into `head`, but for the file's id. */
 export function readHead(bytes: Uint8Array, view: DataView, at: number, head: FrameHead): void {
   head.kind = bytes[at + AT.kind] ?? 0;
   head.sequence = getUint64(view, at + AT.sequence);
@@ -138,7 +145,18 @@ export function readHead(bytes: Uint8Array, view: DataView, at: number, head: Fr
   head.before = view.getUint32(at + AT.before, true);
   head.commits = view.getUint32(at + AT.commits, true);
   head.bodyBytes = view.getUint32(at + AT.bodyBytes, true);
-  head.fileId = view.getBigUint64(at + AT.fileId, true);
+}
+
+/** The id of the file for which the frame was written: by itself, since a bigint is dear. */
+export function readFileId(view: DataView, at: number): bigint {
+  return view.getBigUint64(at + AT.fileId, true);
+}
+
+/** Whether the frame at `at` was written for the file with this id, as 8 bytes. */
+export function hasSameFileId(view: DataView, at: number, id: DataView): boolean {
+  const field = at + AT.fileId;
+  return view.getUint32(field, true) === id.getUint32(0, true) &&
+    view.getUint32(field + 4, true) === id.getUint32(4, true);
 }
 
 /** The CRC that a frame with this head at `at` should end with, and the one that it does. */
@@ -165,7 +183,6 @@ export function emptyHead(): FrameHead {
     before: 0,
     commits: 0,
     bodyBytes: 0,
-    fileId: 0n,
   };
 }
 

@@ -14,10 +14,12 @@ import {
   FRAME_BYTES_MIN,
   type FrameHead,
   hasMagic,
+  hasSameFileId,
   HEAD_BYTES,
   isBodyWhole,
   isHead,
   isKnown,
+  readFileId,
   readHead,
 } from "./frame.ts";
 import { CUT_SHORT, OVERLONG, readUvarint, uvarintEnd, uvarintLength } from "./uvarint.ts";
@@ -49,6 +51,21 @@ export interface FrameFault {
 /** What comes next: `more` if that cannot be told without {@linkcode FrameReader.fill}. */
 export type Step = "frame" | "more" | "end" | "fault";
 
+/** Options of {@linkcode FrameReader}. */
+export interface FrameReaderOptions {
+  /**
+   * Bytes to read at a time.
+   * @default {READ_BYTES}
+   */
+  readonly readBytes?: number | undefined;
+  /**
+   * Up to where in the file the sums of bodies have been looked at, a moment ago: there, only the
+   * heads and how the frames follow each other are looked at again.
+   * @default {0}
+   */
+  readonly summedTo?: number | undefined;
+}
+
 /** Reads frames, one after the other. */
 export class FrameReader {
   /** The head of the frame that was taken last. */
@@ -71,18 +88,22 @@ export class FrameReader {
   /** Where in the buffer the next frame begins. */
   #next = 0;
   #sequence: number;
+  /** The file's id, and the same as bytes, which is quicker to compare. */
   #fileId: bigint | undefined;
+  readonly #id = new DataView(new ArrayBuffer(8));
   /** How many bytes of the buffer the next frame needs. */
   #needed = 0;
+  readonly #summedTo: number;
 
-  constructor(file: DiskFile, size: number, link: Link, readBytes: number = READ_BYTES) {
-    this.#buffer = new Uint8Array(readBytes);
+  constructor(file: DiskFile, size: number, link: Link, options: FrameReaderOptions = {}) {
+    this.#buffer = new Uint8Array(options.readBytes ?? READ_BYTES);
+    this.#summedTo = options.summedTo ?? 0;
     this.#view = new DataView(this.#buffer.buffer);
     this.#file = file;
     this.#size = size;
     this.#base = link.offset;
     this.#sequence = link.sequence;
-    this.#fileId = link.fileId;
+    this.#learn(link.fileId);
     this.crc = link.before;
   }
 
@@ -109,7 +130,9 @@ export class FrameReader {
   /** Whether what comes next begins as a frame does, whatever becomes of it then. */
   get hasMagic(): boolean {
     const size = readUvarint(this.#buffer, this.#next, this.#filled);
-    return size >= 0 && hasMagic(this.#buffer, uvarintEnd(this.#buffer, this.#next));
+    if (size < 0) return false;
+    const at = uvarintEnd(this.#buffer, this.#next);
+    return at + 4 <= this.#filled && hasMagic(this.#view, at);
   }
 
   /** Lets it read on: the file has grown to this size. */
@@ -149,12 +172,13 @@ export class FrameReader {
     }
     const end = headAt + payload;
     if (end > this.#filled) return this.#need(offset, end - at);
-    if (!isBodyWhole(this.#buffer, this.#view, headAt, head.bodyBytes)) {
+    const isSummed = offset < this.#summedTo;
+    if (!isSummed && !isBodyWhole(this.#buffer, this.#view, headAt, head.bodyBytes)) {
       return this.#broken("its body is damaged");
     }
-    const misplaced = this.#misplaced(offset);
+    const misplaced = this.#misplaced(offset, headAt);
     if (misplaced !== undefined) return this.#stop("misplaced", misplaced);
-    this.#fileId = head.fileId;
+    if (this.#fileId === undefined) this.#learn(readFileId(this.#view, headAt));
     this.#sequence = head.sequence + head.commits;
     this.crc = this.#view.getUint32(end - 4, true);
     this.bodyFrom = headAt + HEAD_BYTES;
@@ -164,10 +188,10 @@ export class FrameReader {
   }
 
   /** What makes a whole frame one that does not belong here. */
-  #misplaced(offset: number): string | undefined {
+  #misplaced(offset: number, headAt: number): string | undefined {
     const { head } = this;
     if (head.offset !== offset) return `it was written for offset ${head.offset}`;
-    if (this.#fileId !== undefined && head.fileId !== this.#fileId) {
+    if (this.#fileId !== undefined && !hasSameFileId(this.#view, headAt, this.#id)) {
       return "it was written for another file";
     }
     if ((head.kind === FILE_HEAD) !== (offset === 0)) return "a log has one head, at its start";
@@ -178,6 +202,11 @@ export class FrameReader {
       return "it does not follow the frame before it";
     }
     return undefined;
+  }
+
+  #learn(fileId: bigint | undefined): void {
+    this.#fileId = fileId;
+    this.#id.setBigUint64(0, fileId ?? 0n, true);
   }
 
   /** The next frame has at least so many bytes: they have to be read first, if they are there. */

@@ -12,7 +12,8 @@ import {
   HEAD_BYTES,
   isHead,
   isKnown,
-  MAGIC,
+  MAGIC_BYTE,
+  readFileId,
   readHead,
 } from "./frame.ts";
 import { FrameReader } from "./frame_reader.ts";
@@ -40,14 +41,15 @@ export function findFrame(file: DiskFile, search: FrameSearch): FrameReader | un
   for (let base = from; base < size;) {
     const filled = readAll(file, buffer, base);
     const last = filled - HEAD_BYTES;
-    for (let at = nextMagic(buffer, 0, last); at >= 0; at = nextMagic(buffer, at + 1, last)) {
+    for (let at = nextMagic(view, 0, last); at >= 0; at = nextMagic(view, at + 1, last)) {
       if (!isHead(buffer, view, at) || !isKnown(buffer, view, at)) continue;
       readHead(buffer, view, at, head);
       const offset = base + at - uvarintLength(FRAME_BYTES_MIN + head.bodyBytes);
       if (head.offset !== offset || offset < from) continue;
       if (offset >= to) return undefined;
-      if (fileId !== undefined && head.fileId !== fileId) continue;
-      const link = { offset, sequence: head.sequence, before: undefined, fileId: head.fileId };
+      const found = readFileId(view, at);
+      if (fileId !== undefined && found !== fileId) continue;
+      const link = { offset, sequence: head.sequence, before: undefined, fileId: found };
       const reader = new FrameReader(file, size, link);
       if (reader.next() === "frame") return reader;
     }
@@ -58,11 +60,12 @@ export function findFrame(file: DiskFile, search: FrameSearch): FrameReader | un
 }
 
 /** Where the next magic stands, from `at` to `last`; -1 if nowhere. */
-function nextMagic(bytes: Uint8Array, at: number, last: number): number {
+function nextMagic(view: DataView, at: number, last: number): number {
+  const bytes = new Uint8Array(view.buffer);
   for (;;) {
-    at = bytes.indexOf(MAGIC[0] ?? 0, at);
+    at = bytes.indexOf(MAGIC_BYTE, at);
     if (at < 0 || at > last) return -1;
-    if (hasMagic(bytes, at)) return at;
+    if (hasMagic(view, at)) return at;
     at++;
   }
 }

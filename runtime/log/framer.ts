@@ -5,7 +5,7 @@
 
 import { assert } from "../errors.ts";
 import type { Commit } from "./event_log.ts";
-import { bodyAt, COMMITS, frameBytes, type FrameHead, smallFrame, writeFrame } from "./frame.ts";
+import { bodyAt, COMMITS, frameBytes, type NewHead, smallFrame, writeFrame } from "./frame.ts";
 import { uvarintLength, writeUvarint } from "./uvarint.ts";
 
 /** Where a flush goes. */
@@ -170,7 +170,7 @@ export class CheckedFramer implements Framer {
     this.#time = time;
   }
 
-  #head(kind: number, { offset, durable }: FlushPlace): Omit<FrameHead, "commits" | "bodyBytes"> {
+  #head(kind: number, { offset, durable }: FlushPlace): Omit<NewHead, "commits" | "bodyBytes"> {
     return {
       kind,
       sequence: this.#sequence + 1,

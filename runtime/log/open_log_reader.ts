@@ -56,6 +56,7 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
       end: found.end,
       sequence: found.sequence,
       fileId: found.chain?.fileId,
+      summedFrom: options.start?.link.offset ?? 0,
       writing: undefined,
       readOnly: "it was opened to be read only",
       snapshot: () => undefined,
@@ -91,7 +92,7 @@ export function surveyDurable(file: DiskFile, path: string, options: DurableOpti
 export function durableByMark(file: DiskFile, mark: FoundMark | undefined): number | undefined {
   if (mark?.newest === undefined) return undefined;
   const reader = new FrameReader(file, file.size(), FIRST);
-  const fileId = reader.next() === "frame" ? reader.head.fileId : 0n;
+  const fileId = reader.next() === "frame" ? reader.link.fileId : 0n;
   // Also if the file is shorter: that is for the survey to say.
   return mark.newest.fileId === fileId ? mark.newest.durable : undefined;
 }

@@ -23,24 +23,44 @@ export type Harness = typeof Lives & typeof Plans & typeof Storages;
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
+/** What the harness and the runtime are made of; a whole server needs more. */
+const HARNESS = ["package.json", "runtime", "tests/support"];
+const SERVER = [...HARNESS, "adapters", "deno.json", "mod.ts"];
+
 /** Calls `use` with the harness on a runtime with `patches`. */
-export async function withPatchedRuntime<Result>(
+export function withPatchedRuntime<Result>(
   patches: readonly Patch[],
   use: (harness: Harness) => Promise<Result>,
 ): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "alcedo-patched-"));
-  try {
-    for (const name of ["package.json", "runtime", "tests/support"]) {
-      cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-    }
-    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-    for (const patch of patches) apply(join(folder, "runtime", patch.file), patch);
+  return withCopy(HARNESS, patches, async (folder) => {
     const load = (name: string) => import(pathToFileURL(join(folder, "tests/support", name)).href);
     return await use({
       ...await load("lives.ts"),
       ...await load("plans.ts"),
       ...await load("storages.ts"),
     });
+  });
+}
+
+/** Calls `use` with the folder of a whole server, from which processes can be started. */
+export function withPatchedServer<Result>(
+  patches: readonly Patch[],
+  use: (folder: string) => Promise<Result>,
+): Promise<Result> {
+  return withCopy(SERVER, patches, use);
+}
+
+async function withCopy<Result>(
+  names: readonly string[],
+  patches: readonly Patch[],
+  use: (folder: string) => Promise<Result>,
+): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), "alcedo-patched-"));
+  try {
+    for (const name of names) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+    for (const patch of patches) apply(join(folder, "runtime", patch.file), patch);
+    return await use(folder);
   } finally {
     rmSync(folder, { recursive: true });
   }

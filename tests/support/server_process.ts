@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 
 /** The repository. */
@@ -33,10 +33,10 @@ export interface StartOptions {
   env?: Record<string, string>;
 }
 
-/** Starts `file` of the repository with `args`. */
+/** Starts `file`, of the repository if it is no whole path, with `args`. */
 export function start(file: string, args: readonly string[], options: StartOptions = {}): Started {
   const [program = "", ...rest] = RUN;
-  const child = spawn(program, [...rest, join(ROOT, file), ...args], {
+  const child = spawn(program, [...rest, resolve(ROOT, file), ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...process.env, NO_COLOR: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

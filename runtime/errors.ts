@@ -75,6 +75,8 @@ export type ErrorCode =
   | "log_full"
   /** The log cannot be written any more; whether the last append survives is unknown. */
   | "log_failed"
+  /** What was asked for cannot be done with this log as it is. Nothing was changed. */
+  | "log_refused"
   /** An event in the log could not be decoded or applied. */
   | "bad_event"
   /** `saveEvent` was called when its write was over: answered, failed or timed out. */

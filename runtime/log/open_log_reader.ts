@@ -12,8 +12,7 @@ import type { Disk, DiskFile } from "./disk.ts";
 import type { EventLog } from "./event_log.ts";
 import { FileLog } from "./file_log.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
-import { unreadable } from "./log_reader.ts";
-import { type FoundMark, readMark } from "./mark.ts";
+import { findLog, type FoundLog } from "./hold_log.ts";
 import { HISTORY_BYTES, type Survey, survey, type SurveyStart } from "./recovery.ts";
 
 /** Options of {@linkcode openLogReader}. */
@@ -42,11 +41,11 @@ export interface LogAsRead {
  */
 export function openLogReader(path: string, options: LogReaderOptions): LogAsRead {
   const { disk, clock, random, warn } = options;
-  const file = disk.openToRead(path);
-  if (file === undefined) throw unreadable(path, "there is no such file");
+  const log = findLog(path, disk);
+  const { file } = log;
   try {
-    const found = surveyDurable(file, path, options);
-    const log = new FileLog({
+    const found = surveyDurable(log, path, options);
+    const reader = new FileLog({
       path,
       disk,
       clock,
@@ -62,36 +61,34 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
       snapshot: () => undefined,
       warn,
     });
-    return { log, found };
+    return { log: reader, found };
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-/** What a survey of the durable part needs. */
-export type DurableOptions = Pick<LogReaderOptions, "disk" | "warn" | "start">;
-
 /**
- * Looks at the durable part of a log, which may be written meanwhile. The mark is read after the
- * log was opened: so it never says more than the log has.
+ * Looks at the durable part of a log, which may be written meanwhile.
  *
  * @throws {AlcedoError} `log_unreadable` if it is no log, or damaged.
  */
-export function surveyDurable(file: DiskFile, path: string, options: DurableOptions): Survey {
-  const { disk, warn, start } = options;
-  const mark = readMark(disk, path);
-  const marked = durableByMark(file, mark);
-  const found = survey({ file: firstBytes(file, marked ?? file.size()), path, mark, warn, start });
+export function surveyDurable(
+  { file, mark, size }: FoundLog,
+  path: string,
+  { warn, start }: Pick<LogReaderOptions, "warn" | "start">,
+): Survey {
+  const marked = durableByMark({ file, mark, size });
+  const found = survey({ file: firstBytes(file, marked ?? size), path, mark, warn, start });
   // A plain log without a mark is one from elsewhere, and all there is.
   if (marked !== undefined || found.format === "plain" || found.durable >= found.end) return found;
   return survey({ file: firstBytes(file, found.durable), path, mark, warn, start });
 }
 
 /** How many bytes of the log are durable, if its mark knows. */
-export function durableByMark(file: DiskFile, mark: FoundMark | undefined): number | undefined {
+export function durableByMark({ file, mark, size }: FoundLog): number | undefined {
   if (mark?.newest === undefined) return undefined;
-  const reader = new FrameReader(file, file.size(), FIRST);
+  const reader = new FrameReader(file, size, FIRST);
   const fileId = reader.next() === "frame" ? reader.link.fileId : 0n;
   // Also if the file is shorter: that is for the survey to say.
   return mark.newest.fileId === fileId ? mark.newest.durable : undefined;

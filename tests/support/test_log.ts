@@ -9,12 +9,13 @@ import { SimulatedClock } from "./simulated_clock.ts";
 
 export const LOG_PATH = "db.events";
 
-/** Opens the log at {@linkcode LOG_PATH}; it warns nobody, and all its random bytes are the same. */
+/** Opens a log; it warns nobody, and all its random bytes are the same. */
 export function openTestLog(
   options: Pick<LogOptions, "disk"> & Partial<LogOptions>,
+  path: string = LOG_PATH,
 ): Promise<EventLog> {
   const random = new Random(1);
-  return openLog(LOG_PATH, {
+  return openLog(path, {
     clock: new SimulatedClock(),
     warn: () => {},
     timeOfDay: () => 0,

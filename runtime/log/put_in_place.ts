@@ -1,0 +1,113 @@
+/**
+ * Gives a log that was made under another name its place: where no log is, or instead of one, which
+ * is then kept aside with its mark and its snapshots, whole, as `FILE.old-TIME`.
+ *
+ * At whatever step it is stopped, the path leads to a whole log, the old one or the new one, or
+ * still to none; and never does a log stand beside another one's mark.
+ */
+
+import { encodeHex } from "#std/encoding/hex";
+import type { Disk, DiskFile } from "./disk.ts";
+import { refused, type UpkeepOptions } from "./hold_log.ts";
+import { markPath, MarkWriter } from "./mark.ts";
+
+/** A log that was made: whole, and synced. */
+export interface MadeLog {
+  /** The path that it has for now. */
+  readonly path: string;
+  /** The id of a checked log's file; 0 for a plain one. */
+  readonly fileId: bigint;
+  /** Its size in bytes. */
+  readonly end: number;
+  /** The sequence of its newest commit. */
+  readonly sequence: number;
+  /** The history of a plain log, which its mark keeps. */
+  readonly history: string | undefined;
+}
+
+/**
+ * Makes a file that is to become the log at `path`; if `fill` fails, it is removed again.
+ * Its name is one that is removed at the next start, should it be left behind.
+ */
+export async function makeLog<Result>(
+  path: string,
+  { disk, random }: Pick<UpkeepOptions, "disk" | "random">,
+  fill: (file: DiskFile, name: string) => Promise<Result> | Result,
+): Promise<Result> {
+  const name = `${path}.new-${encodeHex(random(4))}`;
+  const file = disk.create(name);
+  try {
+    return await fill(file, name);
+  } catch (error) {
+    disk.remove(name);
+    throw error;
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Puts a log where none is. A mark or snapshots that are left of one are kept aside.
+ *
+ * @throws {AlcedoError} `log_refused` if there is a file meanwhile.
+ */
+export function putNew(path: string, made: MadeLog, options: UpkeepOptions): void {
+  const { disk } = options;
+  const aside = asidePath(path, options);
+  if (moveCompanions(path, aside, disk)) disk.syncFolder(path);
+  // Before the log has its name: from then on a server may open it, and write the mark itself.
+  writeMark(path, made, options);
+  try {
+    disk.link(made.path, path);
+  } catch (cause) {
+    if (disk.identityOf(path) === undefined) throw cause;
+    throw refused("write", path, "there is such a file now");
+  }
+  disk.remove(made.path);
+  disk.syncFolder(path);
+}
+
+/** Puts a log in place of the one that is there, whose lock is held; returns where that is now. */
+export function putInstead(path: string, made: MadeLog, options: UpkeepOptions): string {
+  const { disk } = options;
+  const aside = asidePath(path, options);
+  disk.link(path, aside);
+  moveCompanions(path, aside, disk);
+  // Only now: else the old log could be gone, or the new one have a mark that is not its own.
+  disk.syncFolder(path);
+  disk.rename(made.path, path);
+  disk.syncFolder(path);
+  writeMark(path, made, options);
+  return aside;
+}
+
+/** A path that nothing has, for what is put aside now. */
+function asidePath(path: string, { disk, timeOfDay }: UpkeepOptions): string {
+  for (let time = Math.floor(timeOfDay());; time++) {
+    const aside = `${path}.old-${time}`;
+    if (disk.list(aside).length === 0) return aside;
+  }
+}
+
+/** The snapshots beside the log at `path`. */
+export function snapshotPaths(path: string, disk: Disk): string[] {
+  return disk.list(`${path}.snapshot-`).filter((name) => /\.snapshot-\d+$/.test(name));
+}
+
+/** Renames the mark and the snapshots of a log as if it were called `aside`. */
+function moveCompanions(path: string, aside: string, disk: Disk): boolean {
+  const names = snapshotPaths(path, disk);
+  if (disk.identityOf(markPath(path)) !== undefined) names.push(markPath(path));
+  for (const name of names) disk.rename(name, aside + name.slice(path.length));
+  return names.length > 0;
+}
+
+/** Writes the mark of a log, in both slots, durably. */
+export function writeMark(
+  path: string,
+  { fileId, end: durable, sequence, history }: Omit<MadeLog, "path">,
+  { disk, warn }: Pick<UpkeepOptions, "disk" | "warn">,
+): void {
+  const note = history === undefined ? undefined : { history, durability: "always" } as const;
+  new MarkWriter({ disk, path, mark: { fileId, durable, sequence }, note, warn }).close();
+}

@@ -16,7 +16,14 @@ import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
 import { unreadable } from "./log_reader.ts";
 import { durabilityCode, markPath, MarkWriter, readMark } from "./mark.ts";
-import { HISTORY_BYTES, isZeros, type LogFormat, type Survey, survey } from "./recovery.ts";
+import {
+  HISTORY_BYTES,
+  isZeros,
+  type LogFormat,
+  type Subject,
+  type Survey,
+  survey,
+} from "./recovery.ts";
 
 /** Options of {@linkcode openLog}. */
 export interface LogOptions {
@@ -197,10 +204,12 @@ interface Locked {
 function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   const { disk, clock, warn, random, durability = "always" } = options;
   for (const left of disk.list(`${path}.new-`)) disk.remove(left);
-  const found = survey({ file, path, mark: readMark(disk, path), warn });
+  const subject = { file, path, mark: readMark(disk, path), warn };
+  const found = survey(subject);
   if (found.end < found.size) cutTail(file, path, found, options);
   // Also a log that was closed in order: the sync of its last frame may have failed.
   rewrite(file, path, found);
+  if (!isStillThere(subject, found)) return openLocked(path, { file, lock, options });
   const isCarriedOn = found.history !== undefined && (found.isClean || found.alwaysDurable);
   const history = isCarriedOn && found.history !== undefined
     ? found.history
@@ -301,6 +310,21 @@ function rewrite(file: DiskFile, path: string, { durable, end, format }: Survey)
   copyBytes(file, file, { from, to: end, at: from, path, name: path });
   // Also where there is nothing to write: the file may have been cut, and not synced.
   file.syncNow();
+}
+
+/**
+ * Whether what was written over itself is what was looked at before: pages that a failed sync has
+ * marked clean may go from the system's cache in between. The plain format cannot tell.
+ */
+function isStillThere(subject: Subject, { durable, end, chain, history = "" }: Survey): boolean {
+  if (chain === undefined || durable >= end) return true;
+  const { fileId } = chain;
+  const mark = subject.mark?.newest;
+  const isMarked = mark?.fileId === fileId && mark.durable === durable;
+  const link = { offset: durable, sequence: (mark?.sequence ?? 0) + 1, before: undefined, fileId };
+  const start = isMarked ? { link, time: 0, history, alwaysDurable: true } : undefined;
+  const again = survey({ ...subject, start });
+  return again.end === end && again.chain?.crc === chain.crc;
 }
 
 /** Appends a frame durably; without room, the file is as it was. */

@@ -161,6 +161,12 @@ export class SimulatedDisk implements Disk {
     this.changes++;
   }
 
+  /** The system drops from its cache what is marked clean, whether or not it is on the disk. */
+  evict(path: string): void {
+    this.#found(path).evict();
+    this.changes++;
+  }
+
   /** A bit of a file turns over, on the disk itself: this one, or any. Returns which one. */
   flipBit(path: string, bit?: number): number {
     const file = this.#found(path);

@@ -105,7 +105,10 @@ export class SimulatedFile {
     surviving(this.#disk, changes, kind, random);
     const isLong = survival === "anything" && random.chance(0.5);
     const sizes = changes.flatMap((change): Change[] => {
-      if (change.kind === "truncate") return [change];
+      // Not one that would bring back, as zeros, what was forgotten.
+      if (change.kind === "truncate") {
+        return isLong || change.size <= this.#disk.size ? [change] : [];
+      }
       return isLong ? [{ ...change, bytes: new Uint8Array(0), offset: endOf(change) }] : [];
     });
     this.#changes = [...sizes, ...this.#changes];
@@ -132,8 +135,11 @@ export class SimulatedFile {
 
   /** The system drops what need not be written from its cache: it is read from the disk again. */
   evict(): void {
+    const { size } = this.#cache;
     this.#cache = new Content(this.#disk.bytes());
     for (const change of this.#changes) this.#cache.apply(change);
+    // That one stays as long as the file is open.
+    this.#cache.resize(size);
   }
 
   /** Turns one bit over, on the disk and in what reads back. */

@@ -4,6 +4,7 @@
  */
 
 import * as fs from "node:fs";
+import { constants } from "node:os";
 import { basename, dirname } from "node:path";
 import type { Disk, DiskFile } from "../runtime/log/disk.ts";
 import { lockFile } from "./lock.ts";
@@ -50,6 +51,23 @@ function identityOf({ dev, ino }: fs.BigIntStats): string {
   return `${dev}-${ino}`;
 }
 
+/** Node has no name for an error of a quota, and Deno for neither of these. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [constants.errno.EDQUOT, "EDQUOT"],
+  [constants.errno.EFBIG, "EFBIG"],
+]);
+
+/** Gives an error its POSIX name, by its number, if the platform has not done so. */
+function named(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errno } = error as NodeJS.ErrnoException;
+  const number = errno === undefined
+    ? Number(/\(os error (\d+)\)$/.exec(error.message)?.[1]) // Deno says it in its message only.
+    : -errno;
+  const code = NAMES.get(number);
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
 class OpenFile implements DiskFile {
   readonly identity: string;
   readonly #fd: number;
@@ -68,7 +86,11 @@ class OpenFile implements DiskFile {
   }
 
   write(bytes: Uint8Array, offset: number): number {
-    return fs.writeSync(this.#fd, bytes, 0, bytes.length, offset);
+    try {
+      return fs.writeSync(this.#fd, bytes, 0, bytes.length, offset);
+    } catch (error) {
+      throw named(error);
+    }
   }
 
   syncNow(): void {

@@ -38,6 +38,9 @@ export const FLUSH_BYTES_MAX: number = 8 * 1024 * 1024;
 /** Bytes read at a time in a replay: past this, larger reads are no faster. */
 export const READ_BYTES: number = 1024 * 1024;
 
+/** Bytes read at a time at least, where a smaller buffer would do: the file may grow. */
+export const SMALL_READ_BYTES: number = 16 * 1024;
+
 /**
  * Bytes read at a time where commits are read in small stretches, here and there: about twice
  * what is asked for and what must be passed over to get there.

@@ -4,7 +4,7 @@
  * (`recovery.ts`); nothing is allocated on the word of a size that was not checked.
  */
 
-import { READ_BYTES } from "../limits.ts";
+import { READ_BYTES, SMALL_READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import {
   BODY_BYTES_MAX,
@@ -96,7 +96,9 @@ export class FrameReader {
   readonly #summedTo: number;
 
   constructor(file: DiskFile, size: number, link: Link, options: FrameReaderOptions = {}) {
-    this.#buffer = new Uint8Array(options.readBytes ?? READ_BYTES);
+    // A small file needs no large buffer, though it may grow while it is read.
+    const left = Math.max(SMALL_READ_BYTES, size - link.offset);
+    this.#buffer = new Uint8Array(Math.min(options.readBytes ?? READ_BYTES, left));
     this.#summedTo = options.summedTo ?? 0;
     this.#view = new DataView(this.#buffer.buffer);
     this.#file = file;

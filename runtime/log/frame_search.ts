@@ -35,7 +35,7 @@ export interface FrameSearch {
 export function findFrame(file: DiskFile, search: FrameSearch): FrameReader | undefined {
   const { from, to, fileId } = search;
   const size = file.size();
-  const buffer = new Uint8Array(READ_BYTES);
+  const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(0, size - from)));
   const view = new DataView(buffer.buffer);
   const head = emptyHead();
   for (let base = from; base < size;) {

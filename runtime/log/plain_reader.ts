@@ -4,7 +4,7 @@
  */
 
 import { type AlcedoError, assert } from "../errors.ts";
-import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
+import { COMMIT_BYTES_MAX, READ_BYTES, SMALL_READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import type { EventBatch, StoredCommit } from "./event_log.ts";
 import { EVENTS_PER_BATCH_MAX, type LogReader, unreadable } from "./log_reader.ts";
@@ -41,9 +41,11 @@ export class PlainReader implements LogReader {
 
   constructor(source: PlainSource, sequence: number, size: number) {
     this.#source = source;
-    this.#buffer = new Uint8Array((source.readBytes ?? READ_BYTES) + 1);
-    this.#size = size;
     const place = source.index.find(sequence);
+    // A small file needs no large buffer, though it may grow while it is read.
+    const left = Math.max(SMALL_READ_BYTES, size - place.offset);
+    this.#buffer = new Uint8Array(Math.min(source.readBytes ?? READ_BYTES, left) + 1);
+    this.#size = size;
     this.#offset = place.offset;
     this.#next = place.sequence;
   }

@@ -1,0 +1,164 @@
+/**
+ * Work on whole logs, stopped at every single step by a loss of power: what is found afterwards is
+ * the old log or the new one, each whole; or the start is refused, and doing it again mends that.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backupLog, restoreLog } from "../../runtime/log/backup.ts";
+import { convertLog } from "../../runtime/log/convert.ts";
+import type { EventLog } from "../../runtime/log/event_log.ts";
+import type { UpkeepOptions } from "../../runtime/log/hold_log.ts";
+import type { LogFormat } from "../../runtime/log/recovery.ts";
+import { repairLog } from "../../runtime/log/repair.ts";
+import { CrashError, type SimulatedDisk } from "../support/simulated_disk.ts";
+import { SURVIVALS } from "../support/simulated_file.ts";
+import { LOG_PATH, openTestLog } from "../support/test_log.ts";
+import { append, eventsIn, eventsOf, simulatedDisk, upkeep } from "../support/upkeep.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const COMMITS = [[bytes("one")], [bytes("two")], [bytes("three")]];
+const COPY = "copy";
+
+/** Work that is stopped, and what may be found then. */
+interface Work {
+  readonly name: string;
+  /** Prepares the disk; returns where the log ends after its second commit. */
+  prepare?(disk: SimulatedDisk, options: UpkeepOptions): Promise<void>;
+  run(options: UpkeepOptions, cutAt: number): Promise<unknown>;
+  /** How many of the events the log holds afterwards, if it is not the old one. */
+  readonly kept: number;
+}
+
+const WORKS: readonly Work[] = [
+  {
+    name: "converting to the other format",
+    run: (options) => convertLog(LOG_PATH, { ...options, to: "plain" }),
+    kept: 3,
+  },
+  {
+    name: "converting to checked",
+    run: (options) => convertLog(LOG_PATH, { ...options, to: "checked" }),
+    kept: 3,
+  },
+  {
+    name: "cutting",
+    run: (options, cutAt) => repairLog(LOG_PATH, { ...options, cutAt }),
+    kept: 2,
+  },
+  {
+    name: "restoring in place of a log",
+    prepare: async (disk, options) => {
+      await backupLog(LOG_PATH, COPY, options);
+      const log = await openTestLog({ disk });
+      await append(log, [[bytes("four")]]);
+      await log.close();
+    },
+    run: (options) => restoreLog(COPY, LOG_PATH, { ...options, isReplacing: true }),
+    kept: 3,
+  },
+];
+
+async function prepare(format: LogFormat, seed: number, work: Work) {
+  const disk = simulatedDisk(seed);
+  const log = await openTestLog({ disk, format });
+  await append(log, COMMITS.slice(0, 2));
+  const cutAt = log.durableBytes;
+  await append(log, COMMITS.slice(2));
+  const { history } = log;
+  await log.close();
+  disk.put(`${LOG_PATH}.snapshot-3`, bytes("snapshot"));
+  await work.prepare?.(disk, upkeep(disk));
+  const before = await openTestLog({ disk, readOnly: true });
+  return { disk, cutAt, history, events: await eventsOf(before) };
+}
+
+/** The log as the next start finds it, or the error with which that is refused. */
+async function start(disk: SimulatedDisk): Promise<EventLog | { readonly message: string }> {
+  try {
+    // Other random bytes than those of which the first history was made.
+    return await openTestLog({ disk, random: upkeep(disk, { seed: 3 }).random });
+  } catch (error) {
+    assert.ok(
+      error instanceof Error && "code" in error && error.code === "log_unreadable",
+      String(error),
+    );
+    return error;
+  }
+}
+
+/** Each step, with everything that may be left of it; until one says that there are no more. */
+function* everyStep() {
+  for (const survival of SURVIVALS) {
+    let isMore = true;
+    for (let step = 1; isMore; step++) yield { survival, step, isOver: () => isMore = false };
+  }
+}
+
+for (const work of WORKS) {
+  for (const format of ["plain", "checked"] as const) {
+    const isConverting = work.name.startsWith("converting");
+    if (isConverting && (format === "plain") !== work.name.endsWith("checked")) continue;
+    test(`${work.name} a ${format} log loses nothing, at whatever step it is stopped`, async () => {
+      let refusals = 0;
+      for (const { survival, step, isOver } of everyStep()) {
+        let isDone = false;
+        const { disk, cutAt, history, events } = await prepare(format, step, work);
+        const expected = events.slice(0, work.kept);
+        disk.faults.crashAtStep = disk.steps + step;
+        await work.run(upkeep(disk), cutAt).then(() => isDone = true, (error) => {
+          assert.ok(disk.hasCrashed, `${error.stack}`);
+        });
+        if (isDone) isOver();
+        let after = disk.crash(survival);
+        let found = await start(after);
+        if ("message" in found) {
+          refusals++;
+          // Nothing is lost: doing it again, as the message says, mends it.
+          const place = Number(/--cut-at (\d+)/.exec(found.message)?.[1]);
+          assert.ok(work.name === "cutting" && place >= cutAt, found.message);
+          await repairLog(LOG_PATH, { ...upkeep(after), cutAt: place });
+          found = await start(after);
+          assert.ok("history" in found);
+        }
+        const left = await eventsOf(found);
+        const isOld = found.history === history;
+        assert.deepEqual(left, isOld ? events : isDone ? expected : left);
+        assert.ok(left.length >= expected.length);
+        assert.deepEqual(left, events.slice(0, left.length));
+        if (isDone) assert.ok(!isOld);
+        // What was cut off or replaced is beside it.
+        if (!isOld) {
+          const names = after.paths.join(" ");
+          assert.match(names, work.name === "cutting" ? /\.cut-/ : /\.old-\d+( |$)/);
+        }
+        await append(found, [[bytes("more")]]);
+        await found.close();
+        after = after.crash("nothing");
+        const again = await openTestLog({ disk: after });
+        assert.deepEqual(await eventsOf(again), [...left, ...eventsIn([[bytes("more")]])]);
+        assert.equal(again.history, found.history);
+      }
+      assert.ok(refusals === 0 || work.name === "cutting");
+    });
+  }
+}
+
+test("a backup that is stopped leaves no half copy under its name, and the log as it was", async () => {
+  for (const { survival, step, isOver } of everyStep()) {
+    let isDone = false;
+    const work = { name: "", run: () => Promise.resolve(), kept: 3 };
+    const { disk, events } = await prepare("checked", step, work);
+    const before = disk.contentOf(LOG_PATH);
+    disk.faults.crashAtStep = disk.steps + step;
+    await backupLog(LOG_PATH, COPY, upkeep(disk)).then(() => isDone = true, (error) => {
+      assert.ok(error instanceof CrashError || disk.hasCrashed);
+    });
+    if (isDone) isOver();
+    const after = disk.crash(survival);
+    assert.deepEqual(after.contentOf(LOG_PATH), before);
+    if (!isDone && !after.paths.includes(COPY)) continue;
+    const copy = await openTestLog({ disk: after, readOnly: true, warn: assert.fail }, COPY);
+    assert.deepEqual(await eventsOf(copy), events);
+  }
+});

@@ -16,6 +16,7 @@ const PACKAGES: readonly string[] = [
   "#std/encoding/hex",
   "#std/encoding/varint",
   "#std/http/status",
+  "@msgpack/msgpack",
 ];
 
 /** What `runtime/` may import with `import type` alone. */
@@ -39,7 +40,11 @@ export function webOnlyComplaints(files: readonly SourceFile[]): string[] {
 
 /** The same for the code of the packages that `runtime/` may import. */
 export function packageComplaints(): string[] {
-  const paths = PACKAGES.map((name) => name.replace(/^#std\/(.*)$/, "node_modules/deno-std/$1.js"));
+  const paths = PACKAGES.map((name) =>
+    name.startsWith("#std/")
+      ? name.replace(/^#std\/(.*)$/, "node_modules/deno-std/$1.js")
+      : `node_modules/${name}/dist.esm/index.mjs`
+  );
   const complaints: string[] = [];
   for (const path of paths) { // Grows while it is read: what they import is read as well.
     const file = { path, text: readFileSync(join(ROOT, path), "utf8") };

@@ -127,16 +127,19 @@ export class MarkWriter {
     this.#view.setBigUint64(0, mark.fileId, true);
     // A new one gets its name when it is whole: whatever is found under it was a mark.
     const fresh = `${this.#name}-new`;
+    let isFresh = false;
     this.#try(() => {
       this.#file = disk.open(this.#name);
       if (this.#file !== undefined) return;
       disk.remove(fresh);
       this.#file = disk.create(fresh);
+      isFresh = true;
     });
     if (note !== undefined) this.writeNote(note.history, note.durability);
     this.writeBoth(mark.durable, mark.sequence);
     this.#try(() => {
-      if (disk.identityOf(fresh) === undefined) return;
+      // Never what somebody else has left there.
+      if (!isFresh) return;
       disk.rename(fresh, this.#name);
       disk.syncFolder(path);
     });

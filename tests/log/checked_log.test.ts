@@ -261,3 +261,12 @@ for (const format of ["checked", "plain"] as const) {
     }
   });
 }
+
+test("checked log keeps its mark though half of another one was left beside it", async () => {
+  const disk = newDisk(golden, goldenMark);
+  disk.put(`${PATH}.mark-new`, text("half a mark"));
+  const log = await open(disk, { timeOfDay: () => 2e12 });
+  await log.append([commitOf(text("more"))]);
+  const left = newDisk(new Uint8Array(0), disk.contentOf(`${PATH}.mark`));
+  await assert.rejects(open(left), { message: new RegExp(`${log.durableBytes} bytes of it`) });
+});

@@ -73,8 +73,9 @@ for (const [i, { what, kills: [few, many], ...setting }] of SETTINGS.entries()) 
     };
     t.diagnostic(JSON.stringify(figures));
     assert.equal(verdict.kind, "linearizable", `seed ${seed}: ${"why" in verdict && verdict.why}`);
-    assert.ok(counts.answered > 5 * kills, "there was load");
-    assert.ok(counts.unknown >= kills, "it was killed under load");
+    assert.ok(counts.answered + counts.failed > 5 * kills, "there was load");
+    // By chance all that is in flight at one kill may be reads.
+    assert.ok(counts.unknown >= Math.floor(kills / 4), "it was killed under load");
   });
 }
 

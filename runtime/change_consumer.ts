@@ -56,7 +56,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   /** When it has stayed away for too long, if there is more for it. */
   expiresAt = Infinity;
   readonly #host: ConsumerHost<Event>;
-  #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
   #hasBegun = false;
   #isEnded = false;
@@ -102,6 +102,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   }
 
   return(): Promise<Step<Event>> {
+    this.#failure = undefined;
     this.end();
     return Promise.resolve({ value: undefined, done: true });
   }
@@ -128,7 +129,8 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   #afterEnd(): Promise<Step<Event>> {
     const failure = this.#failure;
     this.#failure = undefined;
-    return failure === undefined
+    // Whoever has aborted it does not want to know.
+    return failure === undefined || this.#signal?.aborted
       ? Promise.resolve({ value: undefined, done: true })
       : Promise.reject(failure);
   }
@@ -165,7 +167,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
     this.#letGo();
     this.#host.leave(this);
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#signal = this.#onAbort = undefined;
+    this.#onAbort = undefined;
     this.#waiting?.resolve({ value: undefined, done: true });
     this.#waiting = undefined;
   }

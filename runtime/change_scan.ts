@@ -38,6 +38,7 @@ const LANES = 18;
 export class ChangeScan<Event> {
   readonly #source: ChangeSource<Event>;
   readonly #report: (error: unknown) => void;
+  readonly #onArrival: () => void;
   readonly #lanes: readonly Lane<Event>[] = Array.from({ length: LANES }, () => new Lane<Event>());
   /** Blocks that were read; the one that was used last is the last. */
   readonly #cached: ChangeBlock<Event>[] = [];
@@ -47,9 +48,15 @@ export class ChangeScan<Event> {
   /** What the last failure said: it is not reported once for each who runs into it. */
   #reported: string | undefined;
 
-  constructor(source: ChangeSource<Event>, report: (error: unknown) => void) {
+  /** `onArrival` is called when a block has been handed out. */
+  constructor(
+    source: ChangeSource<Event>,
+    report: (error: unknown) => void,
+    onArrival: () => void,
+  ) {
     this.#source = source;
     this.#report = report;
+    this.#onArrival = onArrival;
   }
 
   /** A block with this commit, if there is one in memory. */
@@ -75,20 +82,29 @@ export class ChangeScan<Event> {
   }
 
   /**
-   * To be called at the end of each turn of the event loop: reads the next block, unless one is
-   * being read or nobody waits for one. Resolves when it has been handed out.
+   * To be called at the end of a turn of the event loop after somebody has begun to wait, or a
+   * block was handed out: reads the next block, if one is to be read now. Returns whether it is
+   * to be called again at the end of the next turn, whatever happens until then.
    */
-  turn(): Promise<void> | undefined {
-    if (this.#reading !== undefined) return undefined;
+  turn(): boolean {
+    if (this.#reading !== undefined) return false;
+    let isHeld = false;
     for (let i = 0; i < LANES; i++) {
       const lane = this.#lanes[this.#nextLane];
       this.#nextLane = (this.#nextLane + 1) % LANES;
       const wanted = lane?.depart();
       if (lane === undefined || wanted === undefined) continue;
-      this.#reading = this.#serve(lane, wanted).finally(() => this.#reading = undefined);
-      return this.#reading;
+      if (wanted === "held") {
+        isHeld = true;
+        continue;
+      }
+      this.#reading = this.#serve(lane, wanted).finally(() => {
+        this.#reading = undefined;
+        this.#onArrival();
+      });
+      return false;
     }
-    return undefined;
+    return isHeld;
   }
 
   /** Resolves when nothing is being read any more. Nobody may wait. */
@@ -153,37 +169,46 @@ export class ChangeScan<Event> {
 
 /** An elevator. */
 class Lane<Event> {
-  /** Who waits at or behind `#next`, and who waits before it: the next ride is theirs. */
-  #ahead = new BinaryHeap<Rider<Event>>(byPlace);
-  #behind = new BinaryHeap<Rider<Event>>(byPlace);
+  /** Who waits, by the sequence that is wanted: those who ride together want the same. */
+  readonly #waiting = new Map<number, Rider<Event>[]>();
+  /** Which of these are at or behind `#next`, and which before it: they are for the next ride. */
+  #ahead = new BinaryHeap<number>(ascending);
+  #behind = new BinaryHeap<number>(ascending);
   /** Where the last block ended. */
   #next = 0;
   #block: ChangeBlock<Event> | undefined;
 
   add(rider: Rider<Event>): void {
-    (rider.wanted < this.#next ? this.#behind : this.#ahead).push(rider);
+    const { wanted } = rider;
+    const others = this.#waiting.get(wanted);
+    if (others !== undefined) {
+      others.push(rider);
+      return;
+    }
+    this.#waiting.set(wanted, [rider]);
+    (wanted < this.#next ? this.#behind : this.#ahead).push(wanted);
   }
 
-  /** The place to read now; `undefined` if nobody waits, or the lane for those it carries. */
-  depart(): number | undefined {
-    if (this.#block !== undefined && this.#block.riders > 0) return undefined;
-    const rider = this.#first() ?? this.#turnRound();
-    if (rider === undefined) {
-      this.#block = undefined; // Nobody needs to hold on to it.
-      return undefined;
+  /** The place to read now; `held` if the lane waits for those whom it has carried. */
+  depart(): number | "held" | undefined {
+    if (this.#block !== undefined && this.#block.riders > 0) {
+      return this.#waiting.size > 0 ? "held" : undefined;
     }
-    this.#next = rider.wanted;
-    return rider.wanted;
+    const wanted = this.#first() ?? this.#turnRound();
+    if (wanted === undefined) this.#block = undefined; // Nobody needs to hold on to it.
+    else this.#next = wanted;
+    return wanted;
   }
 
   /** Hands out a block. */
   arrive(block: ChangeBlock<Event>): void {
     this.#block = block;
     this.#next = block.last + 1;
-    for (let rider = this.#first(); rider !== undefined; rider = this.#first()) {
-      if (rider.wanted > block.last) break;
-      this.#ahead.pop();
-      rider.ride(block);
+    for (let wanted = this.#first(); wanted !== undefined; wanted = this.#first()) {
+      if (wanted > block.last) break;
+      for (const rider of this.#take(wanted)) {
+        if (!rider.isEnded) rider.ride(block);
+      }
     }
   }
 
@@ -191,33 +216,43 @@ class Lane<Event> {
   fail(wanted: number, error: unknown): void {
     this.#block = undefined;
     this.#next = wanted + 1;
-    for (let rider = this.#first(); rider?.wanted === wanted; rider = this.#first()) {
-      this.#ahead.pop();
-      rider.fail(error);
+    if (this.#first() !== wanted) return;
+    for (const rider of this.#take(wanted)) {
+      if (!rider.isEnded) rider.fail(error);
     }
   }
 
   clear(): void {
+    this.#waiting.clear();
     this.#ahead.clear();
     this.#behind.clear();
     this.#block = undefined;
   }
 
-  /** The first of those ahead, without those who have left. */
-  #first(): Rider<Event> | undefined {
+  /** The first place ahead at which somebody still waits. */
+  #first(): number | undefined {
     for (;;) {
-      const rider = this.#ahead.peek();
-      if (rider?.isEnded !== true) return rider;
-      this.#ahead.pop();
+      const wanted = this.#ahead.peek();
+      if (wanted === undefined) return undefined;
+      if (this.#waiting.get(wanted)?.some((rider) => !rider.isEnded)) return wanted;
+      this.#take(wanted);
     }
   }
 
-  #turnRound(): Rider<Event> | undefined {
+  /** Removes the first place ahead; returns who waited there. */
+  #take(wanted: number): Rider<Event>[] {
+    this.#ahead.pop();
+    const riders = this.#waiting.get(wanted) ?? [];
+    this.#waiting.delete(wanted);
+    return riders;
+  }
+
+  #turnRound(): number | undefined {
     [this.#ahead, this.#behind] = [this.#behind, this.#ahead];
     return this.#first();
   }
 }
 
-function byPlace(a: Rider<never>, b: Rider<never>): number {
-  return a.wanted - b.wanted;
+function ascending(a: number, b: number): number {
+  return a - b;
 }

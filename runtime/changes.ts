@@ -61,7 +61,7 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
 
   constructor(parts: ChangeHubParts<Event>) {
     this.#parts = parts;
-    this.#scan = new ChangeScan(parts, parts.report);
+    this.#scan = new ChangeScan(parts, parts.report, () => this.#schedule());
     this.#stalls = new Deadlines(parts.clock, CONSUMER_STALL_MS);
   }
 
@@ -202,7 +202,8 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
   /** Whether the wanted commit is in memory. */
   #find(consumer: Consumer<Event>): boolean {
     const { wanted } = consumer;
-    if (consumer.block?.has(wanted)) return true;
+    // A block is let go of with its last commit.
+    if (consumer.block !== undefined) return true;
     consumer.block = this.#findLive(wanted) ?? this.#scan.find(wanted);
     return consumer.block !== undefined;
   }
@@ -234,7 +235,7 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
     if (this.#isClosed) return;
     this.#watch();
     this.#leftInTurn = CHANGES_PER_TURN_MAX;
-    this.#scan.turn()?.then(() => this.#schedule());
+    if (this.#scan.turn()) this.#schedule();
     const ready = this.#ready;
     // Whoever comes back is behind those who have waited.
     while (this.#leftInTurn > 0 && this.#readyDone < ready.length) {

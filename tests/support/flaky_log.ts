@@ -34,6 +34,9 @@ export function flakyLog(clock: SimulatedClock, inner: EventLog = memoryLog()): 
     get durableBytes(): number {
       return inner.durableBytes;
     },
+    get durableTime(): number | undefined {
+      return inner.durableTime;
+    },
     read: (until, after) => inner.read(until, after),
     readCommits: (after, bytesMax) => inner.readCommits(after, bytesMax),
     async append(commits: readonly Commit[]): Promise<void> {

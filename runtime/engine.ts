@@ -17,7 +17,7 @@ import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts
 import { type EventLog, mayLose } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
 import { isPromise } from "./models.ts";
-import { codecOf, type ReplayProgress } from "./replay.ts";
+import { codecOf, type OnBadEvent, type ReplayProgress } from "./replay.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** Options of {@linkcode openEngine}. */
@@ -48,6 +48,13 @@ export interface EngineOptions {
    * @default {WRITE_QUEUE_MAX}
    */
   writeQueueMax?: number;
+  /**
+   * What becomes of an event in the log that can no longer be decoded or applied: `stop`, and the
+   * engine does not open; `skip`, and the model is without the commit that has it (in a plain
+   * log: without the event). A warning says which, and health how many.
+   * @default {"stop"}
+   */
+  onBadEvent?: OnBadEvent;
   /** Called while the log is replayed. */
   onProgress?: (progress: ReplayProgress) => void;
 }
@@ -96,6 +103,11 @@ export interface Health {
   readonly writesWaiting: number;
   /** How often an in-place model had to be built again. */
   readonly rebuilds: number;
+  /**
+   * How many commits (in a plain log: events) the model is without, because an event of each
+   * could not be decoded or applied, and `onBadEvent` is `skip`.
+   */
+  readonly badEvents: number;
 }
 
 /** A running application without a socket. */

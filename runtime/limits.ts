@@ -53,6 +53,18 @@ export const COMMIT_READ_BYTES: number = 128 * 1024;
  */
 export const COMMIT_READERS_MAX: number = 4;
 
+/**
+ * Passes over the log in which a replay looks for bad events. In place each of them costs one; an
+ * `updateModel` that throws on more than this is mended sooner than its log is read.
+ */
+export const REPLAY_PASSES_MAX: number = 100;
+
+/**
+ * Commits that may be left out because of bad events. Their sequences are kept in memory, a few
+ * megabytes; whoever has more of them has most likely opened another application's log.
+ */
+export const SKIPPED_COMMITS_MAX: number = 100_000;
+
 /** Reads that may wait while an in-place model is rebuilt: as many as writes. */
 export const HELD_READS_MAX: number = WRITE_QUEUE_MAX;
 

@@ -1,13 +1,27 @@
 /**
  * From a log to a model: at the start, and when an in-place model must be built again.
+ *
+ * An event that cannot be decoded or applied ends it, or is left out with its whole commit. The
+ * model that is kept has never been touched by such an event: it comes from a pass over the log
+ * that met none. How such events are named is in `bad_event.ts`.
  */
 
 import type { App } from "./app.ts";
+import {
+  BAD_EVENTS_KEPT,
+  type BadEvent,
+  badEventError,
+  badEventOf,
+  skippedWarning,
+} from "./bad_event.ts";
 import { type Codec, json } from "./codec.ts";
-import { AlcedoError } from "./errors.ts";
+import { AlcedoError, messageOf } from "./errors.ts";
+import { REPLAY_PASSES_MAX, SKIPPED_COMMITS_MAX } from "./limits.ts";
 import type { EventBatch, EventLog } from "./log/event_log.ts";
-import { uvarintLength } from "./log/uvarint.ts";
 import { callUpdate, type Style, styleAfter } from "./models.ts";
+
+/** What becomes of an event that cannot be decoded or applied. */
+export type OnBadEvent = "stop" | "skip";
 
 /** Options of {@linkcode replay}. */
 export interface ReplayOptions {
@@ -15,6 +29,14 @@ export interface ReplayOptions {
   onProgress?: (progress: ReplayProgress) => void;
   /** Called with what the application's author should know. */
   warn: (message: string) => void;
+  /**
+   * Whether an event that cannot be decoded or applied ends the replay, or is left out: with its
+   * whole commit, where the log counts commits.
+   * @default {"stop"}
+   */
+  onBadEvent?: OnBadEvent;
+  /** The sequences that a replay before left out, and that this one leaves out, too. */
+  skipped?: ReadonlySet<number>;
 }
 
 /** How far a replay has come. */
@@ -28,15 +50,21 @@ export interface ReplayProgress {
 export interface Replayed<Model> {
   readonly model: Model;
   readonly style: Style;
+  /** The sequences that were left out. */
+  readonly skipped: ReadonlySet<number>;
 }
 
 /**
  * Applies the events of `log` up to sequence `until` to a first model, in batches.
  *
- * A batch that throws is applied again, event by event, from a model that it did not touch,
- * so that the error names the event.
+ * A batch that throws is applied again in smaller parts, from a model that it did not touch, so
+ * that the error names the event.
  *
- * @throws {AlcedoError} `bad_event` if an event cannot be decoded or applied.
+ * In place, each event that `updateModel` throws on costs a pass over the log before it, because
+ * what it did to the model cannot be undone; in pure style all of them together cost one pass.
+ *
+ * @throws {AlcedoError} `bad_event` if an event cannot be decoded or applied, and is not to be
+ * left out; or if too many would have to be.
  */
 export async function replay<Model, Event>(
   app: App<Model, Event>,
@@ -44,31 +72,19 @@ export async function replay<Model, Event>(
   until: number,
   options: ReplayOptions,
 ): Promise<Replayed<Model>> {
-  let model = app.initModel();
-  let style: Style = "unknown";
-  let done = 0;
-  for await (const batch of log.read(until)) {
-    const events = decodeBatch(app, log, batch, done);
-    try {
-      const after = callUpdate(app, model, events);
-      style = styleAfter(style, model, after);
-      model = after;
-    } catch (cause) {
-      const untouched = style === "pure" ? model : await modelBefore(app, log, until, done);
-      model = applySingly(app, log, untouched, events, { batch, done });
-      options.warn(
-        `updateModel threw on events ${done + 1} to ${done + batch.count} of "${log.name}" as a ` +
-          `batch (${messageOf(cause)}), though on none of them alone: it must treat both alike.`,
-      );
-    }
-    done += batch.count;
-    options.onProgress?.({
-      events: done,
-      bytes: batch.offset + (batch.bounds[2 * batch.count - 1] ?? 0),
-      bytesTotal: log.durableBytes,
-    });
+  const run = new Replay(app, log, until, options);
+  for (let passes = 0; passes < REPLAY_PASSES_MAX; passes++) {
+    const done = await run.pass();
+    if (done === undefined) continue;
+    run.warn();
+    return { model: done.model, style: run.style, skipped: run.skipped };
   }
-  return { model, style };
+  throw new AlcedoError(
+    "bad_event",
+    `Cannot replay log "${log.name}": after ${REPLAY_PASSES_MAX} passes over it, and ` +
+      `${run.skipped.size} bad events, there are more; mend updateModel so that it takes them, or ` +
+      `returns the model as it is`,
+  );
 }
 
 /** The codec of an application. */
@@ -76,93 +92,314 @@ export function codecOf<Model, Event>(app: App<Model, Event>): Codec<Event> {
   return app.codec ?? json;
 }
 
-function decodeBatch<Model, Event>(
-  app: App<Model, Event>,
-  log: EventLog,
-  batch: EventBatch,
-  done: number,
-): Event[] {
-  const codec = codecOf(app);
-  if (codec.decodeBatch !== undefined) {
-    try {
-      return codec.decodeBatch(batch);
-    } catch {
-      // One of the events is at fault: below it is found and named.
+/** The events of a batch, decoded as quickly as the codec can; `undefined` if it throws. */
+export function decodeTogether<Event>(codec: Codec<Event>, batch: EventBatch): Event[] | undefined {
+  try {
+    if (codec.decodeBatch !== undefined) return codec.decodeBatch(batch);
+    return Array.from({ length: batch.count }, (_, i) => decodeEvent(codec, batch, i));
+  } catch {
+    return undefined; // One of the events is at fault: singly it is found and named.
+  }
+}
+
+/** Decodes event `i` of a batch. */
+export function decodeEvent<Event>(codec: Codec<Event>, batch: EventBatch, i: number): Event {
+  return codec.decode(batch.bytes.subarray(batch.bounds[2 * i], batch.bounds[2 * i + 1]));
+}
+
+/** What a pass begins with. It is made anew for each, because a pass may spoil it. */
+interface Beginning<Model> {
+  readonly model: Model;
+  /** The newest sequence that the model shows. */
+  readonly sequence: number;
+}
+
+function beginningOf<Model, Event>(app: App<Model, Event>): Beginning<Model> {
+  return { model: app.initModel(), sequence: 0 };
+}
+
+/** A model that events were applied to; `undefined` if it was spoiled: begin again. */
+type Applied<Model> = { readonly model: Model } | undefined;
+
+/** The events of a commit that are in a batch, from `from` on, before `to`. */
+interface Part {
+  readonly sequence: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Events that `updateModel` threw on together. */
+interface Doubt {
+  readonly first: number;
+  readonly last: number;
+  readonly cause: unknown;
+}
+
+/** The passes of one replay, and what they have found out. */
+class Replay<Model, Event> {
+  style: Style = "unknown";
+  /** The sequences that are left out. */
+  readonly skipped: Set<number>;
+  readonly #app: App<Model, Event>;
+  readonly #codec: Codec<Event>;
+  readonly #log: EventLog;
+  readonly #until: number;
+  readonly #options: ReplayOptions;
+  /** The first of those that are left out, but not by a replay before. */
+  readonly #named = new Map<number, BadEvent>();
+  /** In place, events from this sequence on are applied one by one. */
+  #singlyFrom = Infinity;
+  /** The first batch that threw, unless a bad event explains it. */
+  #doubt: Doubt | undefined;
+  /** Whether `updateModel` has thrown in this pass, and was taken for pure. */
+  #hasThrown = false;
+  /** The commits that were left out because of that. */
+  #suspects: number[] = [];
+  /** How many more batches there are like `#doubt`, as far as this pass has come. */
+  #moreDoubts = 0;
+  /** The newest commit of the batches before, and how many events of it are in them. */
+  #open = { sequence: 0, events: 0 };
+
+  constructor(app: App<Model, Event>, log: EventLog, until: number, options: ReplayOptions) {
+    this.#app = app;
+    this.#codec = codecOf(app);
+    this.#log = log;
+    this.#until = until;
+    this.#options = options;
+    this.skipped = new Set(options.skipped);
+  }
+
+  /** Goes over the log; `undefined` if that must be done again with what is known now. */
+  async pass(): Promise<Applied<Model>> {
+    const log = this.#log;
+    const { model: first, sequence } = beginningOf(this.#app);
+    let model = first;
+    let done = 0;
+    this.#hasThrown = false;
+    this.#suspects = [];
+    this.#moreDoubts = 0;
+    // What a pass before found in place stays true: from there on, events are applied singly.
+    if (this.#singlyFrom === Infinity || this.#isExplained()) this.#doubt = undefined;
+    this.#open = { sequence, events: 0 };
+    for await (const batch of log.read(this.#until, sequence)) {
+      const after = this.#applyBatch(model, batch);
+      if (after === undefined) return undefined;
+      if (this.style === "in place" && this.#hasThrown) {
+        // It is not what it was taken for: what threw may have spoiled the model for others.
+        for (const suspect of this.#suspects) this.#forget(suspect);
+        return undefined;
+      }
+      model = after.model;
+      done += batch.count;
+      this.#passOver(batch);
+      this.#options.onProgress?.({
+        events: done,
+        bytes: batch.offset + (batch.bounds[2 * batch.count - 1] ?? 0),
+        bytesTotal: log.durableBytes,
+      });
+    }
+    return this.#suspects.length > 0 ? undefined : { model };
+  }
+
+  /** Says what the application's author should know, after the last pass. */
+  warn(): void {
+    const { warn, skipped: before } = this.#options;
+    const count = this.skipped.size - (before?.size ?? 0);
+    if (count > 0) warn(skippedWarning(this.#log, count, [...this.#named.values()]));
+    const doubt = this.#doubt;
+    if (doubt === undefined || this.#isExplained()) return;
+    const more = this.#moreDoubts > 0 ? `, and on ${this.#moreDoubts} more batches` : "";
+    warn(
+      `updateModel threw on ${this.#log.counts} ${doubt.first} to ${doubt.last} of ` +
+        `"${this.#log.name}" as a batch (${messageOf(doubt.cause)})${more}, though not on parts ` +
+        `of it: it must treat both alike.`,
+    );
+  }
+
+  #applyBatch(model: Model, batch: EventBatch): Applied<Model> {
+    const isWhole = !this.#hasSkipped(batch.firstSequence, lastSequence(batch));
+    const together = isWhole ? decodeTogether(this.#codec, batch) : undefined;
+    let cause: unknown;
+    if (together !== undefined && this.#mayApplyTogether(batch)) {
+      try {
+        return { model: this.#update(model, together) };
+      } catch (error) {
+        if (this.style !== "pure") return this.#applySinglyFrom(batch, error);
+        this.#hasThrown = true;
+        cause = error;
+      }
+    }
+    const skippedBefore = this.skipped.size;
+    const events = together ?? this.#decodeSingly(batch);
+    const after = events && this.#applyParts(model, events, this.#partsOf(batch), batch);
+    if (cause !== undefined && this.skipped.size === skippedBefore) {
+      if (this.#doubt === undefined) this.#doubt = doubtOf(batch, cause);
+      else this.#moreDoubts++;
+    }
+    return after;
+  }
+
+  /** Decodes events singly, but for those that are left out; `undefined`: begin again. */
+  #decodeSingly(batch: EventBatch): Event[] | undefined {
+    const { firstSequence, commitOf, count } = batch;
+    const events: Event[] = [];
+    for (let i = 0; i < count; i++) {
+      const sequence = firstSequence + (commitOf[i] ?? 0);
+      if (this.skipped.has(sequence)) continue;
+      try {
+        events[i] = decodeEvent(this.#codec, batch, i);
+      } catch (cause) {
+        this.#meet("decode", batch, i, cause);
+        // The model has nothing of this commit, unless that was in a batch before.
+        if (this.#hasBegunBefore(sequence)) return undefined;
+      }
+    }
+    return events;
+  }
+
+  /** What is to be applied of each commit in the batch. */
+  #partsOf(batch: EventBatch): Part[] {
+    const { firstSequence, commitOf, count } = batch;
+    const parts: Part[] = [];
+    for (let from = 0, to = 0; from < count; from = to) {
+      while (to < count && commitOf[to] === commitOf[from]) to++;
+      const sequence = firstSequence + (commitOf[from] ?? 0);
+      if (!this.skipped.has(sequence)) parts.push({ sequence, from, to });
+    }
+    return parts;
+  }
+
+  /** Applies commits: together if it may, else, or if that throws, in halves or one by one. */
+  #applyParts(
+    model: Model,
+    events: readonly Event[],
+    parts: readonly Part[],
+    batch: EventBatch,
+  ): Applied<Model> {
+    if (parts.length > 1 && this.#mayApplyTogether(batch)) {
+      try {
+        return { model: this.#update(model, parts.flatMap((part) => slice(events, part))) };
+      } catch (cause) {
+        if (this.style !== "pure") return this.#applySinglyFrom(batch, cause);
+        this.#hasThrown = true;
+      }
+      const middle = parts.length >> 1;
+      const half = this.#applyParts(model, events, parts.slice(0, middle), batch);
+      return half && this.#applyParts(half.model, events, parts.slice(middle), batch);
+    }
+    let after: Applied<Model> = { model };
+    for (const part of parts) {
+      after = this.#applyCommit(after.model, events, part, batch);
+      if (after === undefined) return undefined;
+    }
+    return after;
+  }
+
+  /** Applies a commit event by event, or, if that throws, leaves it out. */
+  #applyCommit(
+    model: Model,
+    events: readonly Event[],
+    { sequence, from, to }: Part,
+    batch: EventBatch,
+  ): Applied<Model> {
+    let after = model;
+    for (let i = from; i < to; i++) {
+      try {
+        after = this.#update(after, events.slice(i, i + 1));
+      } catch (cause) {
+        this.#meet("apply", batch, i, cause);
+        if (this.style !== "pure" || this.#hasBegunBefore(sequence)) return undefined;
+        this.#hasThrown = true;
+        this.#suspects.push(sequence);
+        return { model };
+      }
+    }
+    return { model: after };
+  }
+
+  #update(model: Model, events: readonly Event[]): Model {
+    const after = callUpdate(this.#app, model, events);
+    this.style = styleAfter(this.style, model, after);
+    return after;
+  }
+
+  /** Whether a batch may be applied as one, because no one like it has thrown in place. */
+  #mayApplyTogether(batch: EventBatch): boolean {
+    return this.style === "pure" || lastSequence(batch) < this.#singlyFrom;
+  }
+
+  /** The model is spoiled: the next pass is to apply the events from here on one by one. */
+  #applySinglyFrom(batch: EventBatch, cause: unknown): undefined {
+    this.#singlyFrom = batch.firstSequence;
+    this.#doubt = doubtOf(batch, cause);
+  }
+
+  /** Whether the batch in doubt has an event that is bad by itself. */
+  #isExplained(): boolean {
+    return this.#doubt !== undefined && this.#hasSkipped(this.#doubt.first, this.#doubt.last);
+  }
+
+  /**
+   * Event `i` of the batch is bad: its commit is left out from now on.
+   *
+   * @throws {AlcedoError} `bad_event` if it is not to be left out.
+   */
+  #meet(doing: BadEvent["doing"], batch: EventBatch, i: number, cause: unknown): void {
+    const { sequence: open, events } = this.#open;
+    const sequence = batch.firstSequence + (batch.commitOf[i] ?? 0);
+    const eventsBefore = sequence === open ? events : 0;
+    const bad = badEventOf(this.#log, batch, i, { doing, cause, eventsBefore });
+    if (this.#options.onBadEvent !== "skip") throw badEventError(bad);
+    this.skipped.add(sequence);
+    if (this.#named.size < BAD_EVENTS_KEPT) this.#named.set(sequence, bad);
+    if (this.skipped.size > SKIPPED_COMMITS_MAX) {
+      throw new AlcedoError(
+        "bad_event",
+        `Cannot replay log "${this.#log.name}": more than ${SKIPPED_COMMITS_MAX} ` +
+          `${this.#log.counts} would have to be left out; start without --on-bad-event skip to ` +
+          `see the first, and make sure that this is the log of this application`,
+        { cause },
+      );
     }
   }
-  const { bytes, bounds, count } = batch;
-  const events: Event[] = [];
-  for (let i = 0; i < count; i++) {
-    try {
-      events.push(codec.decode(bytes.subarray(bounds[2 * i], bounds[2 * i + 1])));
-    } catch (cause) {
-      throw badEvent("decode", log, { batch, done }, i, cause);
+
+  #forget(sequence: number): void {
+    this.skipped.delete(sequence);
+    this.#named.delete(sequence);
+  }
+
+  #hasSkipped(first: number, last: number): boolean {
+    if (this.skipped.size === 0) return false;
+    for (let sequence = first; sequence <= last; sequence++) {
+      if (this.skipped.has(sequence)) return true;
     }
+    return false;
   }
-  return events;
-}
 
-/** Where a batch stands: `done` events came before it. */
-interface Place {
-  readonly batch: EventBatch;
-  readonly done: number;
-}
-
-function applySingly<Model, Event>(
-  app: App<Model, Event>,
-  log: EventLog,
-  model: Model,
-  events: readonly Event[],
-  place: Place,
-): Model {
-  for (const [i, event] of events.entries()) {
-    try {
-      model = callUpdate(app, model, [event]);
-    } catch (cause) {
-      throw badEvent("apply", log, place, i, cause);
-    }
+  /** Whether events of this commit were in batches before, and so are in the model. */
+  #hasBegunBefore(sequence: number): boolean {
+    return sequence === this.#open.sequence && this.#open.events > 0;
   }
-  return model;
-}
 
-/** The model after the first `done` events, made anew: another copy was changed by half. */
-async function modelBefore<Model, Event>(
-  app: App<Model, Event>,
-  log: EventLog,
-  until: number,
-  done: number,
-): Promise<Model> {
-  let model = app.initModel();
-  let at = 0;
-  for await (const batch of log.read(until)) {
-    if (at >= done) break;
-    // Two reads need not cut the log at the same places.
-    const events = decodeBatch(app, log, batch, at).slice(0, done - at);
-    // Singly: a batch before may have thrown as one, too.
-    model = applySingly(app, log, model, events, { batch, done: at });
-    at += batch.count;
+  #passOver({ firstSequence, commitOf, count }: EventBatch): void {
+    const commit = commitOf[count - 1] ?? 0;
+    const events = count - commitOf.indexOf(commit);
+    const sequence = firstSequence + commit;
+    this.#open = {
+      sequence,
+      events: events + (this.#hasBegunBefore(sequence) ? this.#open.events : 0),
+    };
   }
-  return model;
 }
 
-function badEvent(
-  doing: string,
-  log: EventLog,
-  { batch, done }: Place,
-  i: number,
-  cause: unknown,
-): AlcedoError {
-  const start = batch.bounds[2 * i] ?? 0;
-  const size = (batch.bounds[2 * i + 1] ?? 0) - start;
-  const offset = batch.offset + start - uvarintLength(size);
-  return new AlcedoError(
-    "bad_event",
-    `Cannot ${doing} event ${done + i + 1} of log "${log.name}" (${size} bytes, at offset ` +
-      `${offset}): ${messageOf(cause)}; mend updateModel or the codec so that it takes this event`,
-    { cause },
-  );
+function lastSequence({ firstSequence, commitOf, count }: EventBatch): number {
+  return firstSequence + (commitOf[count - 1] ?? 0);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function doubtOf(batch: EventBatch, cause: unknown): Doubt {
+  return { first: batch.firstSequence, last: lastSequence(batch), cause };
+}
+
+function slice<Event>(events: readonly Event[], { from, to }: Part): readonly Event[] {
+  return events.slice(from, to);
 }

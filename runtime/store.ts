@@ -14,7 +14,7 @@ import { type Gate, GroupCommit, type PendingCommit } from "./group_commit.ts";
 import { HELD_READ_MS, HELD_READS_MAX } from "./limits.ts";
 import type { Commit, EventLog } from "./log/event_log.ts";
 import { Models, type Version } from "./models.ts";
-import { codecOf, replay, type ReplayOptions } from "./replay.ts";
+import { codecOf, type OnBadEvent, replay, type ReplayOptions } from "./replay.ts";
 import { type WriteJob, Writer } from "./writer.ts";
 
 /** What a {@linkcode Store} is made of. */
@@ -29,6 +29,8 @@ export interface StoreParts<Model, Event> {
   /** Called once with each fault. */
   readonly report: (error: unknown) => void;
   readonly warn: (message: string) => void;
+  /** What becomes of an event that cannot be decoded or applied. */
+  readonly onBadEvent?: OnBadEvent;
   /** Called with the commits of each append when they are durable; the newest is `last`. */
   readonly onDurable: (flushed: readonly Commit[], last: number) => void;
 }
@@ -39,8 +41,8 @@ export async function openStore<Model, Event>(
   options: ReplayOptions,
 ): Promise<Store<Model, Event>> {
   const { app, log } = parts;
-  const { model, style } = await replay(app, log, log.durable, options);
-  return new Store(parts, new Models(app, model, log.durable, style));
+  const { model, style, skipped } = await replay(app, log, log.durable, options);
+  return new Store(parts, new Models(app, model, log.durable, style), skipped);
 }
 
 /** The state of a running application. */
@@ -56,11 +58,18 @@ export class Store<Model, Event> {
   /** How often commits were lost. */
   #losses = 0;
   #heldReads = 0;
+  /** The sequences that the model is without, because of bad events. */
+  #skipped: ReadonlySet<number>;
 
-  constructor(parts: StoreParts<Model, Event>, models: Models<Model, Event>) {
+  constructor(
+    parts: StoreParts<Model, Event>,
+    models: Models<Model, Event>,
+    skipped: ReadonlySet<number>,
+  ) {
     const { app, log, clock, timeoutMs, report } = parts;
     this.#parts = parts;
     this.#models = models;
+    this.#skipped = skipped;
     this.#commits = new GroupCommit(log, clock, {
       onDurable: (newest, flushed) => this.#onDurable(newest, flushed),
       onLost: (reason) => this.#onLost(reason),
@@ -111,6 +120,7 @@ export class Store<Model, Event> {
     flushes: number;
     writesWaiting: number;
     rebuilds: number;
+    badEvents: number;
   } {
     const { applied, durable, flushes } = this.#commits;
     return {
@@ -119,6 +129,7 @@ export class Store<Model, Event> {
       flushes,
       writesWaiting: this.#writer.waiting,
       rebuilds: this.#rebuilds,
+      badEvents: this.#skipped.size,
     };
   }
 
@@ -242,7 +253,9 @@ export class Store<Model, Event> {
       const losses = this.#losses;
       const until = this.#commits.durable;
       const waiting = this.#commits.undurable();
-      const { model } = await replay(app, log, until, this.#parts);
+      const options = { ...this.#parts, skipped: this.#skipped };
+      const { model, skipped } = await replay(app, log, until, options);
+      this.#skipped = skipped;
       // Some of those that waited are lost: begin again without them.
       if (losses !== this.#losses) continue;
       this.#models.reset(model, until);

@@ -7,6 +7,7 @@ import { parseArgs } from "#std/cli/parse_args";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "../../runtime/limits.ts";
+import type { OnBadEvent } from "../../runtime/replay.ts";
 import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
 
 /** Every address, and a port that needs no rights and is nobody's by custom. */
@@ -47,6 +48,12 @@ export interface ServerSettings {
    */
   isNew?: boolean;
   /**
+   * What becomes of an event in the log that can no longer be decoded or applied: `stop`, and
+   * there is no start; `skip`, and the model is without the commit that has it.
+   * @default {"stop"}
+   */
+  onBadEvent?: OnBadEvent;
+  /**
    * Bytes that a write's body may have.
    * @default {4 MiB}
    */
@@ -71,6 +78,7 @@ export interface ResolvedSettings {
   readonly durability: Durability;
   readonly readOnly: boolean;
   readonly isNew: boolean;
+  readonly onBadEvent: OnBadEvent;
   readonly bodyBytesMax: number;
   readonly requestTimeoutMs: number;
   readonly writeQueueMax: number;
@@ -133,6 +141,13 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "begin a new log though a mark or a snapshot of one is left",
     fallback: "false",
     parse: parseSwitch,
+  },
+  onBadEvent: {
+    flag: "on-bad-event",
+    value: "WHAT",
+    help: "what an event that cannot be applied does: stop, or skip it and its commit",
+    fallback: "stop",
+    parse: oneOf("stop", "skip"),
   },
   bodyBytesMax: {
     flag: "max-body-bytes",
@@ -249,6 +264,7 @@ export function resolveSettings(
     durability: given("durability") ?? settings.durability ?? "always",
     readOnly: given("readOnly") ?? settings.readOnly ?? false,
     isNew: given("isNew") ?? settings.isNew ?? false,
+    onBadEvent: given("onBadEvent") ?? settings.onBadEvent ?? "stop",
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,

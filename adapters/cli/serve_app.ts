@@ -133,7 +133,7 @@ async function openEngineOn<Model, Event>(
   settings: ResolvedSettings,
   given: EventLog | undefined,
 ): Promise<Engine<Model, Event>> {
-  const { eventsFile, bodyBytesMax, requestTimeoutMs, writeQueueMax } = settings;
+  const { eventsFile, bodyBytesMax, requestTimeoutMs, writeQueueMax, onBadEvent } = settings;
   const { eventsFormat: format, durability, readOnly, isNew } = settings;
   const options = { format, durability, readOnly, isNew };
   const log = given ?? await openFileLog(eventsFile, options).catch((error) => {
@@ -149,6 +149,7 @@ async function openEngineOn<Model, Event>(
       bodyBytesMax,
       requestTimeoutMs,
       writeQueueMax,
+      onBadEvent,
       onProgress: progress.show,
     });
   } finally {

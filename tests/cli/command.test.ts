@@ -262,8 +262,31 @@ test("an event that can no longer be applied stops the start, and is named", asy
     const file = join(folder, "old.events");
     await copyFile(join(ROOT, "tests/vectors/plain_log/db.events"), file);
     const { code, stderr } = await run(APP, ["--addr", "localhost:0", "--events-file", file]);
-    assert.match(stderr, /Cannot decode event 1 of log .* \(0 bytes, at offset 0\)/);
+    assert.match(stderr, /Cannot decode event 1 of log .* \(0 bytes, at offset 1\)/);
     assert.equal(code, 1);
+  });
+});
+
+test("--on-bad-event skip goes on without the event, and says so in one line", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "bad.events");
+    await writeFile(file, '\x03"a"\x01{\x03"b"');
+    const args = ["--addr", "localhost:0", "--events-file", file];
+    const stopped = await run(APP, args);
+    assert.equal(stopped.code, 1);
+    assert.match(stopped.stderr, /Cannot decode event 2 of log .* \(1 bytes, at offset 5\): /);
+    assert.match(stopped.stderr, /; its bytes are 7b {2}\|\{\|; .* --on-bad-event skip/);
+    const server = start(APP, [...args, "--on-bad-event", "skip"]);
+    const url = await listening(server);
+    assert.deepEqual(await (await fetch(url)).json(), ["a", "b"]);
+    assert.equal((await (await fetch(`${url}/health`)).json()).badEvents, 1);
+    signal(server, "SIGTERM");
+    await server.ended;
+    assert.match(
+      server.stderr(),
+      /^.*1 event of log .* was left out .* event 2 \(at offset 5: .*\n$/,
+    );
+    assertOneLine(await run(APP, ["--on-bad-event", "ask"]), 2, /"ask" is none of: stop, skip/);
   });
 });
 

@@ -92,6 +92,8 @@ export class FileLog implements EventLog {
   /** Flushes that must go to the background. */
   #backgroundFlushes = 0;
   #pathChecked: number;
+  /** Whether a plain log ends in an empty event: without its mark that is what a crash leaves. */
+  #mustSyncMark = false;
   readonly #periodic: PeriodicSync | undefined;
   /** Up to where the sums need not be looked at once more. */
   #summedTo: number;
@@ -195,13 +197,18 @@ export class FileLog implements EventLog {
     framer.accept();
     this.#sequence = framer.sequence;
     this.#end = offset + bytes.length;
+    if (this.counts === "events" && endsEmpty(commits)) this.#mustSyncMark = true;
     if (this.durability === "always") this.#noteSynced(this.#end, this.#sequence);
     else await this.#periodic?.written(this.#end, this.#sequence);
   }
 
   #noteSynced(end: number, sequence: number): void {
     this.#synced = end;
-    this.#parts.writing?.mark.write(end, sequence);
+    const mark = this.#parts.writing?.mark;
+    mark?.write(end, sequence);
+    if (!this.#mustSyncMark) return;
+    mark?.sync();
+    if (end === this.#end) this.#mustSyncMark = false;
   }
 
   /**
@@ -348,6 +355,12 @@ export class FileLog implements EventLog {
       mark.writeNote(this.history, "always");
     }
   }
+}
+
+/** Whether the last event of these commits has no bytes. */
+function endsEmpty(commits: readonly Commit[]): boolean {
+  const last = commits.findLast(({ events }) => events.length > 0);
+  return last?.events.at(-1)?.length === 0;
 }
 
 /** What {@linkcode FileLog} reads to see that its file is as it was left. */

@@ -262,7 +262,7 @@ function cutTail(file: DiskFile, path: string, found: Survey, options: LogOption
   const bytes = found.size - found.end;
   const counts = found.format === "plain" ? "event" : "commit";
   const after = `${bytes} bytes after ${counts} ${found.sequence}`;
-  if (found.format === "checked" && isZeros(file, found.end, found.size)) {
+  if (isZeros(file, found.end, found.size)) {
     warn(`The log "${path}" ended in zeros, as a crash may leave them: ${after} were cut off.`);
   } else {
     const kept = keepAside(file, path, found, options);

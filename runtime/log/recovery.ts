@@ -7,11 +7,11 @@
  */
 
 import { encodeHex } from "#std/encoding/hex";
-import { AlcedoError } from "../errors.ts";
+import type { AlcedoError } from "../errors.ts";
 import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import type { EventBatch } from "./event_log.ts";
-import { COMMITS, FILE_HEAD, HEAD_BYTES, OPEN, SEAL } from "./frame.ts";
+import { COMMITS, FILE_HEAD, OPEN, SEAL } from "./frame.ts";
 import { FIRST, type FrameFault, FrameReader, type Link } from "./frame_reader.ts";
 import { findFrame, framesBehind } from "./frame_search.ts";
 import type { ChainEnd } from "./framer.ts";
@@ -25,6 +25,9 @@ export type LogFormat = "plain" | "checked";
 
 /** Bytes of a file's start in which a checked frame is looked for before it is taken as plain. */
 const SEARCH_BYTES = 64 * 1024 * 1024;
+
+/** Bytes to read at a time, from the end, when zeros are looked for there. */
+const ZEROS_BYTES = 4096;
 
 /** What a history is made of. */
 export const HISTORY_BYTES = 16;
@@ -240,16 +243,24 @@ function surveyPlain(subject: Subject): Survey {
   const size = file.size();
   const index = new SparseIndex();
   index.add(1, 0);
-  const reader = new PlainReader({ file, name: path, index }, 1, size);
-  for (let batch = reader.batch(0, Infinity); batch !== undefined;) {
-    subject.onBatch?.(batch);
-    batch = reader.batch(0, Infinity);
-  }
-  const { end } = reader;
-  const sequence = reader.next - 1;
   const found = mark?.newest;
   const isOurs = found?.fileId === 0n;
   const marked = isOurs ? found : undefined;
+  // Zeros at the end are empty events; but behind the mark, they are what a file system leaves
+  // where something was to be written (ext4: when it knew the new size, and not yet the data).
+  const solid = marked === undefined ? size : zerosFrom(file, marked.durable, size);
+  const reader = new PlainReader({ file, name: path, index }, 1, solid);
+  for (let until = Infinity;;) {
+    const batch = reader.batch(0, until);
+    if (batch !== undefined) subject.onBatch?.(batch);
+    else if (until === Infinity && reader.end < solid && solid < size) {
+      // They may still be the end of one event.
+      reader.extendTo(size);
+      until = reader.next;
+    } else break;
+  }
+  const { end } = reader;
+  const sequence = reader.next - 1;
   const place = { path, end, size, sequence };
   if (end < size) {
     if (marked !== undefined && marked.durable > end) {
@@ -288,6 +299,21 @@ function surveyPlain(subject: Subject): Survey {
     chain: undefined,
     isJustOpened: false,
   };
+}
+
+/** From where on, but not before `from`, a file of `size` bytes holds nothing but zeros. */
+function zerosFrom(file: DiskFile, from: number, size: number): number {
+  let end = size;
+  while (end > from) {
+    const bytes = new Uint8Array(Math.min(ZEROS_BYTES, end - from));
+    for (let read = -1, at = 0; at < bytes.length && read !== 0; at += read) {
+      read = file.read(bytes.subarray(at), end - bytes.length + at);
+    }
+    const last = bytes.findLastIndex((byte) => byte !== 0);
+    end -= bytes.length - 1 - last;
+    if (last >= 0) break;
+  }
+  return end;
 }
 
 /** Whether the file holds nothing but zeros from `from` to `to`. */

@@ -7,8 +7,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { App } from "../../runtime/app.ts";
 import { HttpError } from "../../runtime/errors.ts";
-import type { Disk, DiskFile } from "../../runtime/log/disk.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
+import {
+  withoutCutting,
+  withoutFolderSync,
+  withoutSync,
+  withoutWritingAgain,
+} from "../support/broken_disk.ts";
 import type { Ledger, LedgerEvent, Style } from "../support/ledger_app.ts";
 import { runLives, type Setting } from "../support/lives.ts";
 import { type Patch, withPatchedRuntime } from "../support/patched_runtime.ts";
@@ -41,44 +46,6 @@ async function findsPatch(style: Style, patches: readonly Patch[], why: RegExp):
     });
   });
   assert.match(found ?? "nothing found", why);
-}
-
-function withFiles(disk: Disk, change: (file: DiskFile) => Partial<DiskFile>): Disk {
-  const changed = (file: DiskFile): DiskFile => ({ ...file, ...change(file) });
-  return {
-    open(path) {
-      const file = disk.open(path);
-      return file === undefined ? undefined : changed(file);
-    },
-    openToRead: (path) => disk.openToRead(path),
-    create: (path) => changed(disk.create(path)),
-    remove: (path) => disk.remove(path),
-    link: (path, to) => disk.link(path, to),
-    rename: (path, to) => disk.rename(path, to),
-    list: (prefix) => disk.list(prefix),
-    identityOf: (path) => disk.identityOf(path),
-    syncFolder: (path) => disk.syncFolder(path),
-    lock: (path) => disk.lock(path),
-  };
-}
-
-function withoutSync(disk: Disk): Disk {
-  return withFiles(disk, () => ({ syncNow: () => {}, sync: () => Promise.resolve() }));
-}
-
-function withoutFolderSync(disk: Disk): Disk {
-  return { ...withFiles(disk, () => ({})), syncFolder: () => {} };
-}
-
-function withoutWritingAgain(disk: Disk): Disk {
-  return withFiles(disk, (file) => ({
-    write: (bytes, offset) =>
-      offset + bytes.length <= file.size() ? bytes.length : file.write(bytes, offset),
-  }));
-}
-
-function withoutCutting(disk: Disk): Disk {
-  return withFiles(disk, () => ({ truncate: () => {} }));
 }
 
 /** Makes an answer of an error that a handler throws, and so keeps its events. */

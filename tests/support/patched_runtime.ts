@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type * as Lives from "./lives.ts";
+import type * as LogLives from "./log_lives.ts";
+import type * as LogPlans from "./log_plans.ts";
 import type * as Plans from "./plans.ts";
 import type * as Storages from "./storages.ts";
 
@@ -19,7 +21,12 @@ export interface Patch {
 }
 
 /** The harness, on a runtime of its own. */
-export type Harness = typeof Lives & typeof Plans & typeof Storages;
+export type Harness =
+  & typeof Lives
+  & typeof Plans
+  & typeof Storages
+  & typeof LogLives
+  & typeof LogPlans;
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -38,6 +45,8 @@ export function withPatchedRuntime<Result>(
       ...await load("lives.ts"),
       ...await load("plans.ts"),
       ...await load("storages.ts"),
+      ...await load("log_lives.ts"),
+      ...await load("log_plans.ts"),
     });
   });
 }

@@ -47,8 +47,11 @@ export class SimulatedFolder {
 
   /** Gives a file a name that was there already, as if it had always been its own. */
   put(path: string, file: SimulatedFile): void {
-    const isOther = ({ gone, named }: NameChange) => gone !== path && named?.[0] !== path;
-    this.#changes = this.#changes.filter(isOther);
+    // Of what was changed before, all else is as it was.
+    this.#changes = this.#changes.map(({ gone, named }) => ({
+      ...(gone === undefined || gone === path ? {} : { gone }),
+      ...(named === undefined || named[0] === path ? {} : { named }),
+    }));
     apply(this.#names, { named: [path, file] });
     apply(this.#durable, { named: [path, file] });
   }

@@ -4,7 +4,9 @@
  */
 
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 
 /** Options of {@linkcode ClientLoad}. */
 export interface LoadOptions {
@@ -12,6 +14,8 @@ export interface LoadOptions {
   clients?: number;
   /** What follows the name of each entry, to make it larger. */
   padding?: string;
+  /** Milliseconds that a client waits between its entries. */
+  paceMs?: number;
 }
 
 /** A load that may be begun again after a restart of the server. */
@@ -22,11 +26,15 @@ export class ClientLoad {
   readonly #answered = new Map<string, number>();
   readonly #refused = new Set<string>();
   readonly #inDoubt = new Set<string>();
+  readonly #paceMs: number;
+  readonly #answers = new EventEmitter();
   #round = 0;
+  #isOver = false;
 
-  constructor({ clients = 8, padding = "" }: LoadOptions = {}) {
+  constructor({ clients = 8, padding = "", paceMs = 0 }: LoadOptions = {}) {
     this.#clients = clients;
     this.#padding = padding;
+    this.#paceMs = paceMs;
   }
 
   /** How many entries were acknowledged, refused with 507, and left in doubt by a 503. */
@@ -39,19 +47,30 @@ export class ClientLoad {
   }
 
   /**
-   * Lets all clients write, one entry after the other, until the server is gone or `isEnough`,
-   * which is asked after every answer. Resolves when no client waits for an answer.
+   * Lets all clients write, one entry after the other, until the server is gone, `isEnough`, which
+   * is asked after every answer, or {@linkcode stop}. Resolves when none waits for an answer.
    */
-  async run(url: string, isEnough: () => boolean): Promise<void> {
+  async run(url: string, isEnough: () => boolean = () => false): Promise<void> {
     const round = this.#round++;
-    let isOver = false;
+    this.#isOver = false;
     await Promise.all(Array.from({ length: this.#clients }, async (_, client) => {
-      for (let i = 0; !isOver; i++) {
-        const entry = `${round}.${client}.${i}`;
-        const isThere = await this.#write(url, entry);
-        if (!isThere || isEnough()) isOver = true;
+      for (let i = 0; !this.#isOver; i++) {
+        const isThere = await this.#write(url, `${round}.${client}.${i}`);
+        if (!isThere || isEnough()) this.#isOver = true;
+        this.#answers.emit("answer");
+        if (this.#paceMs > 0) await setTimeout(this.#paceMs);
       }
     }));
+  }
+
+  /** Lets no client write any more. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Resolves when so many entries were acknowledged, or the server is gone. */
+  async reach(answered: number): Promise<void> {
+    while (this.#answered.size < answered && !this.#isOver) await once(this.#answers, "answer");
   }
 
   /** Sends one entry; `false` if no answer came. */

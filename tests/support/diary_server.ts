@@ -35,7 +35,11 @@ function startDiary(file: string, args: readonly string[], env: Record<string, s
 }
 
 async function end(server: Started, by: NodeJS.Signals): Promise<number | null> {
-  if (running.has(server)) signal(server, by);
+  try {
+    if (running.has(server)) signal(server, by);
+  } catch {
+    // It has ended by itself, a moment ago.
+  }
   return (await server.ended).code;
 }
 

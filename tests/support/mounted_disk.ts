@@ -3,12 +3,14 @@
  * full, and their power can be cut. All of it needs root.
  */
 
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
   mkdirSync,
   openSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -30,16 +32,18 @@ export interface MountedDisk {
   fill(): () => void;
   /** Cuts its power: from now on nothing gets to the disk, and every write or sync fails. */
   cut(): void;
-  /** Mounts it again, as a machine does when it starts after a power cut. */
+  /**
+   * Mounts it again, as a machine does when it starts after a power cut.
+   *
+   * @throws if nothing was lost that was not synced: then no power was cut.
+   */
   remount(): void;
 }
 
-/** The smallest that `mkfs` makes; images have holes, so that they take less. */
-const BYTES: Readonly<Record<FileSystem, number>> = {
-  tmpfs: 1024 ** 2,
-  ext4: 4 * 1024 ** 2,
-  xfs: 300 * 1024 ** 2,
-};
+const POWER_CUT = join(ROOT, "tests/support/power_cut.py");
+
+/** Soon full; xfs cannot be smaller, but its image has holes. */
+const MEBIBYTES: Readonly<Record<FileSystem, number>> = { tmpfs: 1, ext4: 4, xfs: 300 };
 
 /** A `test` for what needs to mount such a file system. */
 export function needsDisk(system: FileSystem): ReturnType<typeof needs> {
@@ -61,32 +65,37 @@ function canMount(): boolean {
   }
 }
 
-/** Calls `body` with a fresh file system, and removes it afterwards. */
+/** Calls `body` with a fresh file system, and leaves neither it nor a diary's server behind. */
 export async function withDisk<T>(
   system: FileSystem,
   body: (disk: MountedDisk) => Promise<T>,
+  mebibytes: number = MEBIBYTES[system],
 ): Promise<T> {
   return await withDiaries(async (outer) => {
     const image = join(outer, "image");
     const folder = join(outer, "mounted");
     const mount = system === "tmpfs"
-      ? ["-t", "tmpfs", "-o", `size=${BYTES.tmpfs}`, "tmpfs", folder]
+      ? ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder]
       : ["-t", system, "-o", "loop", image, folder];
     mkdirSync(folder);
     if (system !== "tmpfs") {
       writeFileSync(image, "");
-      truncateSync(image, BYTES[system]);
+      truncateSync(image, mebibytes * 1024 ** 2);
       run(`mkfs.${system}`, ["-q", image]);
     }
     run("mount", mount);
+    let cuts = 0;
     try {
       return await body({
         folder,
         fill: () => fill(join(folder, "ballast")),
-        cut: () => run("python3", [join(ROOT, "tests/support/power_cut.py"), folder]),
+        cut: () => run("python3", [POWER_CUT, folder, join(folder, `unsynced-${++cuts}`)]),
         remount(): void {
           run("umount", [folder]);
           run("mount", mount);
+          const unsynced = join(folder, `unsynced-${cuts}`);
+          const kept = existsSync(unsynced) ? readFileSync(unsynced, "utf8") : "";
+          assert.notEqual(kept, "unsynced", "a power cut that loses nothing proves nothing");
         },
       });
     } finally {

@@ -5,25 +5,33 @@
  * Numbers of different runs are not to be compared, ratios may be.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { Findings, RunBench } from "./bench.ts";
+import { benchChanges } from "./changes.ts";
 import { benchIsolation } from "./isolation.ts";
 import { findWrk } from "./load/run.ts";
+import { benchLog } from "./log.ts";
 import { describeMachine } from "./machine.ts";
 import { type BenchName, type BenchOptions, HELP, parseOptions, UsageError } from "./options.ts";
 import { benchReads } from "./read.ts";
 import { benchReplay } from "./replay.ts";
+import { benchRivals } from "./rivals.ts";
 import { formatTable } from "./table.ts";
+import { benchVerify } from "./verify.ts";
 import { benchWrites } from "./write.ts";
 
 const BENCHES: Readonly<Record<BenchName, RunBench>> = {
   read: benchReads,
   write: benchWrites,
+  rivals: benchRivals,
+  log: benchLog,
   isolation: benchIsolation,
   replay: benchReplay,
+  verify: benchVerify,
+  changes: benchChanges,
 };
 
 async function run(options: BenchOptions): Promise<void> {
@@ -35,10 +43,14 @@ async function run(options: BenchOptions): Promise<void> {
   const found: Partial<Record<BenchName, Findings["data"]>> = {};
   for (const name of options.benches) {
     const say = (text: string): void => console.error(text);
+    const own = join(folder, name);
+    mkdirSync(own);
     const { table, data } = await BENCHES[name](
-      { options, client, folder, say },
+      { options, client, folder: own, say },
       options.runtimes,
     );
+    // Files of gigabytes would only fill the disk.
+    rmSync(own, { recursive: true });
     found[name] = data;
     console.log(formatTable(table));
   }

@@ -6,9 +6,18 @@ import { type Args, parseArgs } from "#std/cli/parse_args";
 import type { Client } from "./load/run.ts";
 import { type Runtime, RUNTIMES } from "./runtimes.ts";
 
-export type BenchName = "read" | "write" | "isolation" | "replay";
+export const BENCHES = [
+  "read",
+  "write",
+  "rivals",
+  "log",
+  "isolation",
+  "replay",
+  "verify",
+  "changes",
+] as const;
 
-export const BENCHES: readonly BenchName[] = ["read", "write", "isolation", "replay"];
+export type BenchName = typeof BENCHES[number];
 
 /** The first one is the default. */
 const CLIENTS: readonly Client[] = ["own", "wrk"];
@@ -16,7 +25,7 @@ const CLIENTS: readonly Client[] = ["own", "wrk"];
 /** What the text of `--help` is. */
 export const HELP = `node bench/main.ts [options]
 
-Measures Alcedo side by side with the bare servers of the runtimes.
+Measures Alcedo side by side with the bare servers of the runtimes, and with databases.
 
   --only BENCH       one of ${BENCHES.join(", ")}; may be given again
   --runtime RUNTIME  one of ${RUNTIMES.join(", ")}; may be given again
@@ -37,6 +46,8 @@ export interface BenchOptions {
   readonly ms: number;
   readonly warmUpMs: number;
   readonly rounds: number;
+  /** How many clients write at once, one number after the other. */
+  readonly connections: readonly number[];
   /** Entries of the models, and events that are replayed. */
   readonly entries: number;
   readonly events: number;
@@ -86,6 +97,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     ms: 1000 * number("--seconds", parsed.seconds, small ? 0.1 : 2),
     warmUpMs: small ? 0 : 1000,
     rounds: number("--rounds", parsed.rounds, small ? 1 : 5),
+    connections: small ? [16] : [1, 64, 256],
     entries: small ? 10_000 : 1_000_000,
     events: small ? 50_000 : 5_000_000,
     json: parsed.json,

@@ -3,6 +3,8 @@
  */
 
 import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -52,18 +54,36 @@ export function start(runtime: Runtime, file: string, args: readonly string[]): 
   ]);
 }
 
-/** Starts any program. */
+/** Where a program is that may be installed. */
+export function findProgram(name: string): string | undefined {
+  return (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false; // Not here: the next folder may have it.
+      }
+    });
+}
+
+/** Starts any program. It ends with this process, unless that is killed. */
 export function startProgram(program: string, args: readonly string[]): Running {
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn(program, args, {
     cwd: fileURLToPath(new URL("../", FOLDER)),
     env: { ...process.env, NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "inherit"],
   });
+  const end = (): void => void child.kill("SIGKILL");
+  process.once("exit", end);
   // It may be killed while it is written to.
   child.stdin.on("error", () => {});
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(`exit ${code ?? signal}`));
+    child.once("exit", (code, signal) => {
+      process.off("exit", end);
+      resolve(`exit ${code ?? signal}`);
+    });
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const line = async (): Promise<string> => {

@@ -1,9 +1,11 @@
 /**
- * Servers that the benches compare: started, asked for their reports, and their logs counted.
+ * Servers that the benches compare: started, asked for their reports, and what they kept counted.
  */
 
 import { openFileLog } from "alcedo";
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import { countInSqlite, startRedis } from "./databases.ts";
 import { type Running, type Runtime, start } from "./runtimes.ts";
 import type { ServerPlan, ServerReport } from "./servers/control.ts";
 
@@ -14,6 +16,8 @@ export interface ServerKind {
   /** Its file below `servers/`. */
   readonly file: string;
   readonly style: ServerPlan["style"];
+  /** @default {"checked"} */
+  readonly format?: ServerPlan["format"];
 }
 
 /** One that runs. */
@@ -21,7 +25,9 @@ export interface BenchServer extends AsyncDisposable {
   readonly kind: ServerKind;
   readonly port: number;
   report(): Promise<ServerReport>;
-  /** Kills it, and resolves with the number of events in its log, if it has one. */
+  /** The size of its log; of other servers 0. */
+  logBytes(): number;
+  /** Kills it, and resolves with the number of events in its log or database, if it has one. */
   end(): Promise<number | undefined>;
 }
 
@@ -34,7 +40,11 @@ export const IN_PLACE: ServerKind = {
 };
 export const NODE_HTTP: ServerKind = { name: "node:http", file: "node_http.ts", style: "pure" };
 
-/** Starts a server, whose log is in `folder`. */
+export const PLAIN: ServerKind = { ...PURE, name: "Alcedo, plain log", format: "plain" };
+export const SQLITE: ServerKind = { name: "SQLite", file: "sqlite.ts", style: "pure" };
+export const REDIS: ServerKind = { name: "Redis", file: "redis.ts", style: "pure" };
+
+/** Starts a server, whose log or database is in `folder`. */
 export async function startServer(
   runtime: Runtime,
   kind: ServerKind,
@@ -42,22 +52,40 @@ export async function startServer(
 ): Promise<BenchServer> {
   const { entries, folder } = options;
   const eventsFile = join(folder, `${runtime} ${kind.name}.events`);
-  const plan: ServerPlan = { entries, style: kind.style, eventsFile };
+  const redis = kind === REDIS ? await startRedis(join(folder, runtime)) : undefined;
+  const plan: ServerPlan = {
+    entries,
+    style: kind.style,
+    eventsFile,
+    format: kind.format ?? "checked",
+    databaseSocket: redis?.socket ?? "",
+  };
   const running: Running = start(runtime, `servers/${kind.file}`, [JSON.stringify(plan)]);
   const port = Number(await running.line());
-  const isAlcedo = kind.file === "alcedo.ts";
   return {
     kind,
     port,
-    report: async () => JSON.parse(await running.ask("report")) as ServerReport,
+    async report() {
+      const report = JSON.parse(await running.ask("report")) as ServerReport;
+      return { ...report, cpuUs: report.cpuUs + (redis?.cpuUs() ?? 0) };
+    },
+    logBytes: () => kind.file === "alcedo.ts" ? statSync(eventsFile).size : 0,
     async end() {
       await running.kill();
-      if (!isAlcedo) return undefined;
-      const log = await openFileLog(eventsFile);
-      const count = log.durable;
-      await log.close();
-      return count;
+      if (redis !== undefined) return await redis.count();
+      if (kind === SQLITE) return countInSqlite(eventsFile);
+      return kind.file === "alcedo.ts" ? await countInLog(eventsFile) : undefined;
     },
-    [Symbol.asyncDispose]: () => running.kill(),
+    async [Symbol.asyncDispose]() {
+      await running.kill();
+      await redis?.[Symbol.asyncDispose]();
+    },
   };
+}
+
+async function countInLog(path: string): Promise<number> {
+  const log = await openFileLog(path);
+  const count = log.durable;
+  await log.close();
+  return count;
 }

@@ -17,6 +17,8 @@ export interface Round extends LoadResult {
   readonly cpuUs: number;
   /** Appends to the log per write; of other servers 0. */
   readonly flushesPerWrite: number;
+  /** What the log grew by, per write; of other servers 0. */
+  readonly logBytesPerWrite: number;
 }
 
 /** What all rounds have shown of a server, beside those of a control. */
@@ -31,6 +33,7 @@ export interface Summary {
   /** Processor time of the control per answer, divided by that of this server. */
   readonly cpuRatio: number;
   readonly flushesPerWrite: number;
+  readonly logBytesPerWrite: number;
 }
 
 /** Loads each server in turns; the first one is the control of all. */
@@ -40,31 +43,44 @@ export async function compareServers(
   requests: RequestPlan,
   connections: number,
 ): Promise<Summary[]> {
+  const rounds = await loadInTurns(bench, servers, requests, connections);
+  return servers.map((server, i) => ({
+    server: server.kind.name,
+    connections,
+    ...summarize(rounds[i] ?? [], rounds[0] ?? []),
+  }));
+}
+
+/** Loads each server in turns, once they are warm; returns the rounds of each. */
+export async function loadInTurns(
+  bench: Bench,
+  servers: readonly BenchServer[],
+  requests: RequestPlan,
+  connections: number,
+): Promise<Round[][]> {
   const measure = (server: BenchServer, ms: number): Promise<Round> =>
     measureRound(bench, server, { port: server.port, connections, ms, requests });
-  const { warmUpMs } = bench.options;
+  const { warmUpMs, rounds, ms } = bench.options;
   if (warmUpMs > 0) { for (const server of servers) await measure(server, warmUpMs); }
-  const rounds = await alternate(
-    servers,
-    bench.options.rounds,
-    (server) => measure(server, bench.options.ms),
-  );
-  const controls = rounds[0] ?? [];
-  return servers.map((server, i) => {
-    const own = rounds[i] ?? [];
-    const of = (key: keyof Round) => median(own.map((round) => round[key]));
-    return {
-      server: server.kind.name,
-      connections,
-      perSecond: of("perSecond"),
-      ratio: medianRatio(own, controls, (round) => round.perSecond),
-      p50: of("p50"),
-      p99: of("p99"),
-      cpuUs: of("cpuUs"),
-      cpuRatio: medianRatio(own, controls, (round) => 1 / round.cpuUs),
-      flushesPerWrite: of("flushesPerWrite"),
-    };
-  });
+  return await alternate(servers, rounds, (server) => measure(server, ms));
+}
+
+/** What the rounds of a server have shown, beside those of a control. */
+export function summarize(
+  own: readonly Round[],
+  controls: readonly Round[],
+): Omit<Summary, "server" | "connections"> {
+  const of = (key: keyof Round) => median(own.map((round) => round[key]));
+  return {
+    perSecond: of("perSecond"),
+    ratio: medianRatio(own, controls, (round) => round.perSecond),
+    p50: of("p50"),
+    p99: of("p99"),
+    cpuUs: of("cpuUs"),
+    cpuRatio: medianRatio(own, controls, (round) => 1 / round.cpuUs),
+    flushesPerWrite: of("flushesPerWrite"),
+    logBytesPerWrite: of("logBytesPerWrite"),
+  };
 }
 
 /** Loads a server once, and checks that it did what it answered. */
@@ -74,9 +90,11 @@ export async function measureRound(
   plan: LoadPlan,
 ): Promise<Round> {
   const before = await server.report();
+  const bytesBefore = server.logBytes();
   const result = await runLoad(bench.client, plan, bench.folder);
   const after = await server.report();
   const writes = after.writes - before.writes;
+  const perWrite = (count: number): number => writes === 0 ? 0 : count / writes;
   assert.equal(result.wrong, 0, `${server.kind.name} gave wrong answers`);
   assert.ok(result.answered > 0, `${server.kind.name} gave no answers`);
   if (plan.requests.kind === "write") {
@@ -86,6 +104,7 @@ export async function measureRound(
     ...result,
     perSecond: result.answered / result.ms * 1000,
     cpuUs: (after.cpuUs - before.cpuUs) / result.answered,
-    flushesPerWrite: writes === 0 ? 0 : (after.flushes - before.flushes) / writes,
+    flushesPerWrite: perWrite(after.flushes - before.flushes),
+    logBytesPerWrite: perWrite(server.logBytes() - bytesBefore),
   };
 }

@@ -6,12 +6,11 @@
  * its ratios are those of wrk. wrk is there to check that on other machines.
  */
 
-import { accessSync, constants, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import process from "node:process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { keyOf } from "../application.ts";
-import { start, startProgram } from "../runtimes.ts";
+import { findProgram, start, startProgram } from "../runtimes.ts";
 import { entriesToRead, type LoadPlan, type LoadResult } from "./plan.ts";
 
 /** What sends the requests. */
@@ -19,15 +18,7 @@ export type Client = "own" | "wrk";
 
 /** Where `wrk` is, if it is installed. */
 export function findWrk(): string | undefined {
-  return (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, "wrk"))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false; // Not here: the next folder may have it.
-      }
-    });
+  return findProgram("wrk");
 }
 
 /** Loads a server; `folder` is for files that the client needs. */

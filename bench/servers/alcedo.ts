@@ -7,8 +7,8 @@ import { listen } from "../../adapters/listen.ts";
 import { EVENT_BYTES, makeApp } from "../application.ts";
 import { readPlan, reportWhenAsked } from "./control.ts";
 
-const { entries, style, eventsFile } = readPlan();
-const log = await openFileLog(eventsFile);
+const { entries, style, eventsFile, format } = readPlan();
+const log = await openFileLog(eventsFile, { format });
 const engine = await openEngine(makeApp(style, entries), { log });
 // The engine learns the style of an application from its first write.
 await engine.write((_, { saveEvent }) => saveEvent(new Uint8Array(EVENT_BYTES)));

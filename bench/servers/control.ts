@@ -12,8 +12,11 @@ export interface ServerPlan {
   /** Entries in the model. */
   readonly entries: number;
   readonly style: "pure" | "in place";
-  /** The file for the log, which is created. */
+  /** The file for the log, or the database, which is created. */
   readonly eventsFile: string;
+  readonly format: "checked" | "plain";
+  /** Where the database listens that it uses, if that is a server itself. */
+  readonly databaseSocket: string;
 }
 
 /** What a server says of itself. */

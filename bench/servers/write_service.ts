@@ -1,0 +1,68 @@
+/**
+ * A service that keeps every body it is sent, on the runtime's own server: how it keeps them is
+ * what the rivals differ in. On Node it is `node:http` itself, which is quicker than any fetch
+ * handler there: a rival may be as good as its user can make it.
+ */
+
+import { Buffer } from "node:buffer";
+import { createServer, type IncomingMessage } from "node:http";
+
+/** What this file uses of the platforms. */
+declare const Deno: {
+  serve(
+    options: { hostname: string; port: number; onListen: () => void },
+    handler: (request: Request) => Promise<Response>,
+  ): { readonly addr: { readonly port: number } };
+};
+declare const Bun: {
+  serve(options: {
+    hostname: string;
+    port: number;
+    fetch: (request: Request) => Promise<Response>;
+  }): { readonly port: number };
+};
+
+/** Keeps a body; it is durable when what it returns resolves, or at once. */
+export type Save = (body: Buffer) => Promise<unknown> | undefined;
+
+/** Starts the service; resolves with its port. */
+export async function listenForWrites(save: Save): Promise<number> {
+  const hostname = "127.0.0.1";
+  const answer = async (request: Request): Promise<Response> => {
+    await save(Buffer.from(await request.arrayBuffer()));
+    return new Response("ok");
+  };
+  if ("Deno" in globalThis) {
+    return Deno.serve({ hostname, port: 0, onListen: () => {} }, answer).addr.port;
+  }
+  if ("Bun" in globalThis) return Bun.serve({ hostname, port: 0, fetch: answer }).port;
+  return await listenOnNode(hostname, save);
+}
+
+function listenOnNode(hostname: string, save: Save): Promise<number> {
+  const server = createServer(async (incoming, outgoing) => {
+    await save(await bodyOf(incoming));
+    outgoing.writeHead(200, { "content-type": "text/plain;charset=UTF-8", "content-length": 2 });
+    outgoing.end("ok");
+  });
+  return new Promise((resolve) => {
+    server.listen(0, hostname, () => {
+      const address = server.address();
+      if (address === null || typeof address === "string") throw new Error("not TCP");
+      resolve(address.port);
+    });
+  });
+}
+
+function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+    incoming.on("end", () => {
+      const [first = Buffer.alloc(0), ...others] = chunks;
+      // Almost always it comes in one piece.
+      resolve(others.length === 0 ? first : Buffer.concat(chunks));
+    });
+    incoming.on("error", reject);
+  });
+}

@@ -27,15 +27,15 @@ async function run(cases: number, options: LogPlanOptions): Promise<LogCounts> {
 }
 
 test("checked log keeps its promises on a disk that fails and loses its power", async () => {
-  const { refused } = await run(1000, { format: "checked" });
+  const { refused } = await run(1500, { format: "checked" });
   assert.equal(refused, 0, "no crash leads to a refusal");
 });
 
 test("checked log finds all harm that is done to it, and refuses or cuts it as it must", async () => {
-  const { refused, cut } = await run(1000, { format: "checked", harms: HARMS });
+  const { refused, cut } = await run(1500, { format: "checked", harms: HARMS });
   assert.ok(refused > 300 && cut > 100, `${refused} refused, ${cut} cut`);
 });
 
 test("plain log keeps its promises on a disk that fails and loses its power", async () => {
-  await run(500, { format: "plain", harms: ["mark"] });
+  await run(800, { format: "plain", harms: ["mark"] });
 });

@@ -132,10 +132,10 @@ class World {
         await this.#close(log);
       }
     } catch (error) {
-      // Not every error has the crash itself on top.
-      if (!this.#disk.hasCrashed) throw error;
       if (error instanceof assert.AssertionError) throw error;
-      this.counts.crashes++;
+      // Not every error has the crash itself on top. Else it is one of reading what was found.
+      if (this.#disk.hasCrashed) this.counts.crashes++;
+      else if (!this.#isFaulty || !String(error).includes("EIO")) throw error;
     }
     this.counts.steps.push(this.#disk.steps);
     // What a weaker durability has acknowledged, a failed sync may forget, too.

@@ -1,18 +1,19 @@
 /**
- * Shows how far a replay has come: on a terminal, and only if it takes its time.
+ * Shows how far a replay, or other work on a log, has come: on a terminal, and only if it takes its
+ * time.
  */
 
 import process from "node:process";
-import type { ReplayProgress } from "../../runtime/replay.ts";
+import type { WorkProgress } from "../../runtime/log/hold_log.ts";
 import { clock } from "../clock.ts";
 
-/** Milliseconds that a replay may take without a word, and between two words. */
+/** Milliseconds that it may take without a word, and between two words. */
 const QUIET_MS = 1000;
 const EVERY_MS = 100;
 
 /** A line on a terminal that is written over and over. */
 export interface ProgressLine {
-  show(progress: ReplayProgress): void;
+  show(progress: WorkProgress): void;
   /** Takes the line away. */
   end(): void;
 }
@@ -23,11 +24,16 @@ export interface ProgressOptions {
   out?: { isTTY?: boolean; write(text: string): unknown };
   /** @default the platform's */
   now?: () => number;
+  /**
+   * What is done with the log.
+   * @default {"Replaying"}
+   */
+  doing?: string;
 }
 
-/** Starts a line for the replay of the log called `name`. */
+/** Starts a line for what is done with the log called `name`. */
 export function progressLine(name: string, options: ProgressOptions = {}): ProgressLine {
-  const { out = process.stderr, now = clock.now } = options;
+  const { out = process.stderr, now = clock.now, doing = "Replaying" } = options;
   let next = now() + QUIET_MS;
   let isShown = false;
   return {
@@ -36,10 +42,12 @@ export function progressLine(name: string, options: ProgressOptions = {}): Progr
       next = now() + EVERY_MS;
       isShown = true;
       const percent = Math.floor(100 * bytes / Math.max(1, bytesTotal));
-      out.write(`\r\x1b[KReplaying ${name}: ${percent} %, ${events.toLocaleString("en")} events`);
+      const seen = events === undefined ? "" : `, ${events.toLocaleString("en")} events`;
+      out.write(`\r\x1b[K${doing} ${name}: ${percent} %${seen}`);
     },
     end(): void {
       if (isShown) out.write("\r\x1b[K");
+      isShown = false;
     },
   };
 }

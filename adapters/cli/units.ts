@@ -47,6 +47,22 @@ function withUnit(text: string, units: Readonly<Record<string, number>>): number
   return Number(number) * (units[unit] ?? 0);
 }
 
+/** Writes a size for people: `734 B`, `1.2 MiB`. */
+export function formatSize(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (bytes >= 1024 && unit < units.length - 1) {
+    bytes /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? bytes : bytes.toFixed(1)} ${units[unit]}`;
+}
+
+/** Writes a count for people: `1,234 events`, `1 event`. */
+export function formatCount(count: number, what: string): string {
+  return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+}
+
 /** Reads a whole number from 1 on. */
 export function parseCount(text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : 0;

@@ -26,14 +26,15 @@ export interface MadeLog {
 }
 
 /**
- * Makes a file that is to become the log at `path`; if `fill` fails, it is removed again.
- * Its name is one that is removed at the next start, should it be left behind.
+ * Makes a file that is to become the log at `path`; if `fill` fails, it is removed again. One that
+ * is left behind when it is stopped is removed by the next try, or the next start.
  */
 export async function makeLog<Result>(
   path: string,
   { disk, random }: Pick<UpkeepOptions, "disk" | "random">,
   fill: (file: DiskFile, name: string) => Promise<Result> | Result,
 ): Promise<Result> {
+  for (const left of disk.list(`${path}.new-`)) disk.remove(left);
   const name = `${path}.new-${encodeHex(random(4))}`;
   const file = disk.create(name);
   try {

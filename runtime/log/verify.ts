@@ -81,19 +81,25 @@ function countEvents({ bytes, bodyFrom, bodyTo, head }: FrameReader, counts: Cou
   let at = bodyFrom;
   let events = 0;
   for (let left = head.commits; left > 0; left--) {
-    const afterMeta = passOver(bytes, at, bodyTo);
-    if (afterMeta < 0) return false;
-    if (afterMeta > at + 1) counts.withMeta++;
-    const count = readUvarint(bytes, afterMeta, bodyTo);
-    if (count < 0) return false;
-    at = uvarintEnd(bytes, afterMeta);
-    events += count;
-    for (let i = 0; i < count; i++) {
-      const size = bytes[at] ?? 0;
-      // Most events are small: then it is all in one byte.
-      at = size < 0x80 ? at + 1 + size : passOver(bytes, at, bodyTo);
-      if (at < 0 || at > bodyTo) return false;
+    // Most commits have no meta and few events, and most events are small: one byte each.
+    let count = bytes[at + 1] ?? 0;
+    if (bytes[at] === 0 && count < 0x80) at += 2;
+    else {
+      const metaTo = passOver(bytes, at, bodyTo);
+      count = metaTo < 0 ? -1 : readUvarint(bytes, metaTo, bodyTo);
+      if (count < 0) return false;
+      if (metaTo > at + 1) counts.withMeta++;
+      at = uvarintEnd(bytes, metaTo);
     }
+    // Each takes a byte at least.
+    if (count > bodyTo - at) return false;
+    events += count;
+    for (; count > 0; count--) {
+      const size = bytes[at] ?? 0;
+      at = size < 0x80 ? at + 1 + size : passOver(bytes, at, bodyTo);
+      if (at < 0) return false;
+    }
+    if (at > bodyTo) return false;
   }
   counts.events += events;
   return at === bodyTo;

@@ -35,6 +35,12 @@ export interface FileLogOptions {
    */
   isNew?: boolean;
   /**
+   * The application's `modelVersion`: if there is a snapshot of a model of this version, what it
+   * shows of the log is not looked at again.
+   * @default all of the log is looked at
+   */
+  modelVersion?: string | undefined;
+  /**
    * Called with what the owner of the file should know.
    * @default prints to standard error
    */

@@ -19,6 +19,7 @@ import { AlcedoError, messageOf } from "./errors.ts";
 import { REPLAY_PASSES_MAX, SKIPPED_COMMITS_MAX } from "./limits.ts";
 import type { EventBatch, EventLog } from "./log/event_log.ts";
 import { callUpdate, type Style, styleAfter } from "./models.ts";
+import { startingModel } from "./starting_model.ts";
 
 /** What becomes of an event that cannot be decoded or applied. */
 export type OnBadEvent = "stop" | "skip";
@@ -107,17 +108,6 @@ export function decodeEvent<Event>(codec: Codec<Event>, batch: EventBatch, i: nu
   return codec.decode(batch.bytes.subarray(batch.bounds[2 * i], batch.bounds[2 * i + 1]));
 }
 
-/** What a pass begins with. It is made anew for each, because a pass may spoil it. */
-interface Beginning<Model> {
-  readonly model: Model;
-  /** The newest sequence that the model shows. */
-  readonly sequence: number;
-}
-
-function beginningOf<Model, Event>(app: App<Model, Event>): Beginning<Model> {
-  return { model: app.initModel(), sequence: 0 };
-}
-
 /** A model that events were applied to; `undefined` if it was spoiled: begin again. */
 type Applied<Model> = { readonly model: Model } | undefined;
 
@@ -172,7 +162,13 @@ class Replay<Model, Event> {
   /** Goes over the log; `undefined` if that must be done again with what is known now. */
   async pass(): Promise<Applied<Model>> {
     const log = this.#log;
-    const { model: first, sequence } = beginningOf(this.#app);
+    const { skipped } = this;
+    const { warn } = this.#options;
+    const { model: first, sequence } = startingModel(this.#app, log, {
+      until: this.#until,
+      skipped,
+      warn,
+    });
     let model = first;
     let done = 0;
     this.#hasThrown = false;

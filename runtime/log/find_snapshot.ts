@@ -5,6 +5,7 @@
  */
 
 import { messageOf } from "../errors.ts";
+import { SMALL_READ_BYTES } from "../limits.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { Snapshot } from "./event_log.ts";
@@ -122,7 +123,7 @@ function sequenceIn(name: string): number {
 
 /** The id of the file that a log is in; 0 in the plain format. */
 function fileIdOf(file: DiskFile): bigint {
-  const frames = new FrameReader(file, file.size(), FIRST);
+  const frames = new FrameReader(file, file.size(), FIRST, { readBytes: SMALL_READ_BYTES });
   return frames.next() === "frame" ? frames.link.fileId ?? 0n : 0n;
 }
 

@@ -12,6 +12,7 @@ import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
 import { copyBytes, writeFully } from "./file_bytes.ts";
 import { FileLog } from "./file_log.ts";
+import { Snapshots } from "./find_snapshot.ts";
 import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
 import { unreadable } from "./log_reader.ts";
@@ -46,6 +47,11 @@ export interface LogOptions {
   readOnly?: boolean;
   /** Makes a new log where one is missing, though something is left of one. */
   isNew?: boolean;
+  /**
+   * The version of the model that is to be made of it: if there is a snapshot of one, what it shows
+   * is not looked at again.
+   */
+  modelVersion?: string | undefined;
 }
 
 /**
@@ -204,7 +210,9 @@ interface Locked {
 function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   const { disk, clock, warn, random, durability = "always" } = options;
   for (const left of disk.list(`${path}.new-`)) disk.remove(left);
-  const subject = { file, path, mark: readMark(disk, path), warn };
+  const snapshots = new Snapshots(path, disk, warn);
+  const start = snapshots.start(file, options.modelVersion);
+  const subject = { file, path, mark: readMark(disk, path), warn, start };
   const found = survey(subject);
   if (found.end < found.size) cutTail(file, path, found, options);
   // Also a log that was closed in order: the sync of its last frame may have failed.
@@ -248,10 +256,10 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     end,
     sequence: found.sequence,
     fileId: found.chain?.fileId,
-    summedFrom: 0,
+    summedFrom: start?.link.offset ?? 0,
     writing: { framer, lock, mark, durability },
     readOnly: undefined,
-    snapshot: () => undefined,
+    snapshot: (modelVersion) => snapshots.load(file, modelVersion),
     warn,
   });
 }
@@ -322,7 +330,7 @@ function isStillThere(subject: Subject, { durable, end, chain, history = "" }: S
   const mark = subject.mark?.newest;
   const isMarked = mark?.fileId === fileId && mark.durable === durable;
   const link = { offset: durable, sequence: (mark?.sequence ?? 0) + 1, before: undefined, fileId };
-  const start = isMarked ? { link, time: 0, history, alwaysDurable: true } : undefined;
+  const start = isMarked ? { link, time: 0, history, alwaysDurable: true } : subject.start;
   const again = survey({ ...subject, start });
   return again.end === end && again.chain?.crc === chain.crc;
 }
@@ -343,7 +351,9 @@ function openToRead(path: string, options: LogOptions): EventLog {
   const file = disk.openToRead(path);
   if (file === undefined) throw unreadable(path, "there is no such file");
   try {
-    const found = survey({ file, path, mark: readMark(disk, path), warn });
+    const snapshots = new Snapshots(path, disk, warn);
+    const start = snapshots.start(file, options.modelVersion);
+    const found = survey({ file, path, mark: readMark(disk, path), warn, start });
     if (found.end < found.size) {
       warn(
         `The log "${path}" ends with ${found.size - found.end} bytes that were never ` +
@@ -360,10 +370,10 @@ function openToRead(path: string, options: LogOptions): EventLog {
       end: found.end,
       sequence: found.sequence,
       fileId: found.chain?.fileId,
-      summedFrom: 0,
+      summedFrom: start?.link.offset ?? 0,
       writing: undefined,
       readOnly: "it was opened to be read only",
-      snapshot: () => undefined,
+      snapshot: (modelVersion) => snapshots.load(file, modelVersion),
       warn,
     });
   } catch (error) {

@@ -11,6 +11,7 @@ import type { Clock } from "../clock.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { EventLog } from "./event_log.ts";
 import { FileLog } from "./file_log.ts";
+import { Snapshots } from "./find_snapshot.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
 import { findLog, type FoundLog } from "./hold_log.ts";
 import { HISTORY_BYTES, type Survey, survey, type SurveyStart } from "./recovery.ts";
@@ -24,6 +25,11 @@ export interface LogReaderOptions {
   readonly warn: (message: string) => void;
   /** Where a snapshot lets the walk begin. What is before it can be read, but was not looked at. */
   readonly start?: SurveyStart | undefined;
+  /**
+   * The version of the model that is to be made of it: then snapshots of one are used.
+   * @default no snapshot is used, and all of the log looked at
+   */
+  readonly modelVersion?: string | undefined;
 }
 
 /** A log that is open to be read, and what was found when it was opened. */
@@ -40,11 +46,13 @@ export interface LogAsRead {
  * @throws {AlcedoError} `log_unreadable` if there is none, or it is damaged.
  */
 export function openLogReader(path: string, options: LogReaderOptions): LogAsRead {
-  const { disk, clock, random, warn } = options;
+  const { disk, clock, random, warn, modelVersion } = options;
   const log = findLog(path, disk);
   const { file } = log;
   try {
-    const found = surveyDurable(log, path, options);
+    const snapshots = modelVersion === undefined ? undefined : new Snapshots(path, disk, warn);
+    const start = options.start ?? snapshots?.start(file, modelVersion);
+    const found = surveyDurable(log, path, { warn, start });
     const reader = new FileLog({
       path,
       disk,
@@ -55,10 +63,10 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
       end: found.end,
       sequence: found.sequence,
       fileId: found.chain?.fileId,
-      summedFrom: options.start?.link.offset ?? 0,
+      summedFrom: start?.link.offset ?? 0,
       writing: undefined,
       readOnly: "it was opened to be read only",
-      snapshot: () => undefined,
+      snapshot: (version) => snapshots?.load(file, version),
       warn,
     });
     return { log: reader, found };

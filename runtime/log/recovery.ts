@@ -242,14 +242,15 @@ function surveyPlain(subject: Subject): Survey {
   const { file, path, mark } = subject;
   const size = file.size();
   const index = new SparseIndex();
-  index.add(1, 0);
+  const { offset = 0, sequence: first = 1 } = subject.start?.link ?? {};
+  index.add(first, offset);
   const found = mark?.newest;
   const isOurs = found?.fileId === 0n;
   const marked = isOurs ? found : undefined;
   // Zeros at the end are empty events; but behind the mark, they are what a file system leaves
   // where something was to be written (ext4: when it knew the new size, and not yet the data).
   const solid = marked === undefined ? size : zerosFrom(file, marked.durable, size);
-  const reader = new PlainReader({ file, name: path, index }, 1, solid);
+  const reader = new PlainReader({ file, name: path, index }, first, solid);
   for (let until = Infinity;;) {
     const batch = reader.batch(0, until);
     if (batch !== undefined) subject.onBatch?.(batch);

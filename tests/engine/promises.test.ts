@@ -10,7 +10,8 @@ import type { Style } from "../support/ledger_app.ts";
 import { runLives, type Setting } from "../support/lives.ts";
 import { type PlanOptions, scenarios } from "../support/plans.ts";
 import { holds } from "../support/property.ts";
-import { memoryStorage, plainStorage } from "../support/storages.ts";
+import { SURVIVALS } from "../support/simulated_file.ts";
+import { checkedStorage, type LifeEnd, memoryStorage, plainStorage } from "../support/storages.ts";
 
 async function keepsItsPromises(
   runs: number,
@@ -34,6 +35,11 @@ async function keepsItsPromises(
 for (const style of ["pure", "in place"] satisfies Style[]) {
   test(`engine keeps its promises on a plain log whose disk fails and crashes, ${style}`, async () => {
     await keepsItsPromises(200, { style, storage: plainStorage });
+  });
+
+  test(`engine keeps its promises on a checked log whose disk fails and crashes, ${style}`, async () => {
+    const ends: LifeEnd["kind"][] = ["close", "kill", ...SURVIVALS];
+    await keepsItsPromises(200, { style, storage: checkedStorage }, { ends });
   });
 
   test(`engine keeps its promises on a plain log on a good disk, ${style}`, async () => {

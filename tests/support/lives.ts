@@ -78,7 +78,7 @@ export async function runLives(
     const found = await runner.open();
     // A crash while opening leaves what the next life finds to the next life.
     if (found !== undefined) {
-      checkFound(base, history, found);
+      checkFound(base, history, found, storage);
       base = found;
       history = await runner.run(found);
     }
@@ -89,7 +89,7 @@ export async function runLives(
   const last = new Runner(LAST_LIFE, scenario.lives.length, { clock, storage, setting });
   const found = await last.open();
   assert.ok(found !== undefined, "the log opens when nothing fails");
-  checkFound(base, history, found);
+  checkFound(base, history, found, storage);
   await last.run(found);
   return { acknowledged, failed };
 }
@@ -386,9 +386,14 @@ function inOrder(exchanges: readonly Exchange[]): Exchange[] {
 /**
  * Checks what a life found: all of what the one before had found, then its acknowledged commits,
  * whole and in order, then perhaps some that nobody was told about, of which the last may be there
- * in part.
+ * in part if the storage knows no commits.
  */
-function checkFound(base: string[], history: readonly Exchange[], found: string[]): void {
+function checkFound(
+  base: string[],
+  history: readonly Exchange[],
+  found: string[],
+  { keepsCommitsWhole }: Storage,
+): void {
   assert.deepEqual(found.slice(0, base.length), base, "what was durable once still is");
   let at = base.length;
   for (const exchange of inOrder(history)) {
@@ -399,8 +404,11 @@ function checkFound(base: string[], history: readonly Exchange[], found: string[
       assert.deepEqual(there, saved, `${plan.key} was acknowledged and is in the log`);
       at += saved.length;
     } else if (isUnknown(exchange)) {
-      const length = there.findIndex((id, i) => id !== saved[i]);
-      at += length === -1 ? there.length : length;
+      const different = there.findIndex((id, i) => id !== saved[i]);
+      const length = different === -1 ? there.length : different;
+      const isWhole = length === 0 || length === saved.length;
+      assert.ok(isWhole || !keepsCommitsWhole, `${plan.key} is there in part`);
+      at += length;
     }
   }
   assert.deepEqual(found.slice(at), [], "nothing else is in the log");

@@ -21,7 +21,11 @@ export interface AppProblem {
     /** Applying the same events twice gives different models. */
     | "not deterministic"
     /** `initModel` returns the same object at each call, and it is changed in place. */
-    | "shared first model";
+    | "shared first model"
+    /** An event of the log cannot be decoded or applied. */
+    | "bad event"
+    /** A snapshot is not the model that a replay of the log gives. */
+    | "snapshot differs";
   /** What was seen, in a sentence. */
   readonly message: string;
   /** The index of the event, where it is one event's fault. */

@@ -32,10 +32,12 @@ export interface EncodedCommit {
   readonly events: readonly Uint8Array[];
 }
 
-/** What a block decodes with. */
+/** What a block decodes with, and is counted in. */
 export interface ChangeSource<Event> {
   readonly log: EventLog;
   readonly codec: Codec<Event>;
+  /** Bytes of the blocks that consumers hold on to. */
+  heldBytes: number;
 }
 
 /** Commits with sequences from `first` to `last`. */
@@ -48,6 +50,9 @@ export class ChangeBlock<Event> {
    * it: a scan goes on when there is nobody left.
    */
   riders = 0;
+  #holders = 0;
+  /** What was counted of it as held. */
+  #heldBytes = 0;
   readonly #source: ChangeSource<Event>;
   /** Of each commit there is one of both. */
   readonly #encoded: (EncodedCommit | undefined)[] = [];
@@ -66,6 +71,18 @@ export class ChangeBlock<Event> {
   /** Whether the commit with this sequence is in it. */
   has(sequence: number): boolean {
     return sequence >= this.first && sequence <= this.last;
+  }
+
+  /** Somebody holds on to it. */
+  hold(): void {
+    if (this.#holders++ > 0) return;
+    this.#heldBytes = this.bytes;
+    this.#source.heldBytes += this.#heldBytes;
+  }
+
+  /** Somebody who held on to it does not any more. */
+  letGo(): void {
+    if (--this.#holders === 0) this.#source.heldBytes -= this.#heldBytes;
   }
 
   /** Adds the next commit. */

@@ -6,7 +6,7 @@
 import type { Change, ChangeBlock } from "./change_block.ts";
 import type { Rider } from "./change_scan.ts";
 import type { Expiring } from "./deadlines.ts";
-import type { AlcedoError } from "./errors.ts";
+import { type AlcedoError, assert } from "./errors.ts";
 
 /** What is next: a commit, or the end. */
 type Step<Event> = IteratorResult<Change<Event>, undefined>;
@@ -49,8 +49,6 @@ export interface ConsumerHost<Event> {
 export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   /** The sequence of the next commit. */
   wanted: number;
-  /** Has the next commit; set while it is known. */
-  block: ChangeBlock<Event> | undefined;
   /** Whether it was given a commit in this turn of the event loop. */
   isGiven = false;
   /** When it has stayed away for too long, if there is more for it. */
@@ -61,6 +59,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   #hasBegun = false;
   #isEnded = false;
   #isQueued = false;
+  #block: ChangeBlock<Event> | undefined;
   /** Whether a scan has brought it to its block. */
   #isRider = false;
   #waiting: PromiseWithResolvers<Step<Event>> | undefined;
@@ -71,6 +70,11 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
     this.#host = host;
     this.wanted = wanted;
     this.#signal = signal;
+  }
+
+  /** Whether it has a block with the wanted commit. */
+  get hasBlock(): boolean {
+    return this.#block !== undefined;
   }
 
   get isEnded(): boolean {
@@ -137,10 +141,10 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
 
   /** The wanted commit, of its block; the next one is wanted then. */
   take(): Change<Event> {
-    const { block } = this;
-    if (block === undefined) throw new Error("a consumer takes what is there");
+    const block = this.#block;
+    assert(block !== undefined, "a consumer takes what is there");
     const change = block.change(this.wanted);
-    if (this.wanted++ === block.last) this.#letGo();
+    if (this.wanted++ === block.last) this.letGo();
     return change;
   }
 
@@ -164,7 +168,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.leaveQueue();
-    this.#letGo();
+    this.letGo();
     this.#host.leave(this);
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#onAbort = undefined;
@@ -178,24 +182,32 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   }
 
   ride(block: ChangeBlock<Event>): void {
-    this.block = block;
+    this.hold(block);
     this.#isRider = true;
     this.#host.enqueue(this);
+  }
+
+  /** There is a block with the wanted commit. */
+  hold(block: ChangeBlock<Event>): void {
+    this.#block = block;
+    block.hold();
+  }
+
+  /** It needs its block no longer, or has to get it anew. */
+  letGo(): void {
+    this.#block?.letGo();
+    this.#block = undefined;
+    this.#isRider = false;
   }
 
   /** It waits for its turn from now on. */
   enterQueue(): void {
     this.#isQueued = true;
-    if (this.#isRider && this.block !== undefined) this.block.riders++;
+    if (this.#isRider && this.#block !== undefined) this.#block.riders++;
   }
 
   leaveQueue(): void {
-    if (this.#isQueued && this.#isRider && this.block !== undefined) this.block.riders--;
+    if (this.#isQueued && this.#isRider && this.#block !== undefined) this.#block.riders--;
     this.#isQueued = false;
-  }
-
-  #letGo(): void {
-    this.block = undefined;
-    this.#isRider = false;
   }
 }

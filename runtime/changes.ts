@@ -2,9 +2,10 @@
  * Following the log: durable commits from any position on, in order, without gap or repeat, for
  * any number of consumers, each of which asks for the next one when it is ready.
  *
- * A consumer is a cursor and at most one block of commits, which it shares. Commits that have
- * just become durable come from memory, older ones from `change_scan.ts`. What is handed out in
- * one turn of the event loop is bounded, so that many consumers do not hold up requests.
+ * A consumer is a cursor and at most one block of commits, which it shares; all that they hold
+ * is bounded. Commits that have just become durable come from memory, older ones from
+ * `change_scan.ts`. What is handed out in one turn of the event loop is bounded, too, so that
+ * many consumers do not hold up requests.
  */
 
 import { type Change, ChangeBlock, type ChangeSource, type EncodedCommit } from "./change_block.ts";
@@ -15,6 +16,7 @@ import { Deadlines } from "./deadlines.ts";
 import { AlcedoError } from "./errors.ts";
 import {
   CHANGE_BLOCK_BYTES,
+  CHANGE_HELD_BYTES,
   CHANGES_PER_TURN_MAX,
   CONSUMER_STALL_MS,
   LIVE_CHANGES_BYTES,
@@ -29,7 +31,7 @@ export interface ChangesOptions {
 }
 
 /** What a {@linkcode ChangeHub} is made of. */
-export interface ChangeHubParts<Event> extends ChangeSource<Event> {
+export interface ChangeHubParts<Event> extends Omit<ChangeSource<Event>, "heldBytes"> {
   readonly clock: Clock;
   /** Called once with each failure to read the log. */
   readonly report: (error: unknown) => void;
@@ -37,7 +39,7 @@ export interface ChangeHubParts<Event> extends ChangeSource<Event> {
 
 /** All who follow a log. */
 export class ChangeHub<Event> implements ConsumerHost<Event> {
-  readonly #parts: ChangeHubParts<Event>;
+  readonly #parts: ChangeHubParts<Event> & ChangeSource<Event>;
   readonly #scan: ChangeScan<Event>;
   /** Those who have begun and not ended. */
   readonly #consumers = new Set<Consumer<Event>>();
@@ -60,8 +62,8 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
   #isClosed = false;
 
   constructor(parts: ChangeHubParts<Event>) {
-    this.#parts = parts;
-    this.#scan = new ChangeScan(parts, parts.report, () => this.#schedule());
+    this.#parts = { ...parts, heldBytes: 0 };
+    this.#scan = new ChangeScan(this.#parts, parts.report, () => this.#schedule());
     this.#stalls = new Deadlines(parts.clock, CONSUMER_STALL_MS);
   }
 
@@ -201,11 +203,12 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
 
   /** Whether the wanted commit is in memory. */
   #find(consumer: Consumer<Event>): boolean {
-    const { wanted } = consumer;
     // A block is let go of with its last commit.
-    if (consumer.block !== undefined) return true;
-    consumer.block = this.#findLive(wanted) ?? this.#scan.find(wanted);
-    return consumer.block !== undefined;
+    if (consumer.hasBlock) return true;
+    const { wanted } = consumer;
+    const block = this.#findLive(wanted) ?? this.#scan.find(wanted);
+    if (block !== undefined) consumer.hold(block);
+    return block !== undefined;
   }
 
   #findLive(sequence: number): ChangeBlock<Event> | undefined {
@@ -271,6 +274,7 @@ export class ChangeHub<Event> implements ConsumerHost<Event> {
     for (const consumer of this.#given) {
       consumer.isGiven = false;
       if (consumer.isEnded || consumer.isWaiting) continue;
+      if (this.#parts.heldBytes > CHANGE_HELD_BYTES) consumer.letGo();
       if (consumer.wanted <= durable) this.#stalls.start(consumer);
       else this.#satisfied.add(consumer);
     }

@@ -88,6 +88,12 @@ export const CHANGE_BLOCK_COMMITS: number = 1024;
 export const CHANGE_CACHE_BYTES: number = 8 * 1024 * 1024;
 
 /**
+ * Bytes of such blocks that consumers may hold on to while they work on a commit. Beyond that,
+ * who takes longer than a turn of the event loop gives its block back, and it is read again.
+ */
+export const CHANGE_HELD_BYTES: number = 64 * 1024 * 1024;
+
+/**
  * Bytes of the newest commits that are kept while somebody follows the log: what a consumer
  * may be behind without a look at the disk. At 10,000 small commits a second, half a second.
  */

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, defineApp, type Engine, memoryLog, openEngine } from "../../mod.ts";
+import { CHANGE_HELD_BYTES } from "../../runtime/limits.ts";
 import { type CountingLog, countingLog } from "../support/counting_log.ts";
 import { Random } from "../support/random.ts";
 
@@ -13,11 +14,14 @@ import { Random } from "../support/random.ts";
 const COMMITS = 200;
 const COMMIT_BYTES = 60_000;
 
+const ALIKE: readonly number[] = Array<number>(COMMITS).fill(COMMIT_BYTES);
+
 interface Filled extends CountingLog {
   readonly engine: Engine<number, Uint8Array>;
 }
 
-async function filled(): Promise<Filled> {
+/** A log in memory with commits of such sizes. */
+async function filled(sizes = ALIKE): Promise<Filled> {
   const counting = countingLog(memoryLog());
   const app = defineApp<number, Uint8Array>({
     initModel: () => 0,
@@ -26,11 +30,11 @@ async function filled(): Promise<Filled> {
     codec: bytes,
   });
   const engine = await openEngine(app, { log: counting.log });
-  const event = new Uint8Array(COMMIT_BYTES);
-  const writes = Array.from({ length: COMMITS }, () =>
+  const writes = sizes.map((size) =>
     engine.write((_model, { saveEvent }) => {
-      saveEvent(event);
-    }));
+      saveEvent(new Uint8Array(size));
+    })
+  );
   await Promise.all(writes);
   return { ...counting, engine };
 }
@@ -95,3 +99,26 @@ test("a hundred who take their time share what they read, too", async () => {
   assert.ok(log.counts.commits < given / 4, `${log.counts.commits} read for ${given}`);
   await log.engine.close();
 });
+
+test("those who take their time hold on to a bounded part of the log", async () => {
+  // Each block begins with a small commit, upon which a large one follows.
+  const pairs = Math.ceil(1.5 * CHANGE_HELD_BYTES / 1e6);
+  const log = await filled(Array.from({ length: 2 * pairs }, (_, i) => i % 2 === 0 ? 1 : 1e6));
+  const followers = Array.from(
+    { length: pairs },
+    (_, i) => log.engine.changes(`${log.log.history}.${2 * i}`),
+  );
+  const take = () => Promise.all(followers.map((follower) => follower.next()));
+  assert.deepEqual((await take()).map(({ value }) => value?.sequence), odd(pairs, 1));
+  const { calls } = log.counts;
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual((await take()).map(({ value }) => value?.sequence), odd(pairs, 2));
+  // Some have kept theirs, the others got it anew.
+  const again = log.counts.calls - calls;
+  assert.ok(again > pairs / 5 && again < pairs / 2, `${again} of ${pairs} blocks were read again`);
+  await log.engine.close();
+});
+
+function odd(count: number, from: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + 2 * i);
+}

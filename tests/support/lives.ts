@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import type { App } from "../../runtime/app.ts";
 import { type Engine, openEngine } from "../../runtime/engine.ts";
-import { AlcedoError, HttpError } from "../../runtime/errors.ts";
+import { HttpError } from "../../runtime/errors.ts";
 import { RETRY_AFTER_S } from "../../runtime/limits.ts";
 import {
   handleDirectly,

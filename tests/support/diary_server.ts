@@ -27,14 +27,20 @@ export interface DiaryServer {
 /** Those that have not ended: what a failed test leaves would keep its runner from ending. */
 const running = new Set<Started>();
 
-function startDiary(file: string, args: readonly string[], env: Record<string, string>): Started {
+/** Starts a server of the log in `file`. */
+export function startDiary(
+  file: string,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Started {
   const server = start(DIARY, diaryArgs(file, args), { env });
   running.add(server);
   server.ended.finally(() => running.delete(server));
   return server;
 }
 
-async function end(server: Started, by: NodeJS.Signals): Promise<number | null> {
+/** Ends a server that may have ended already; resolves with its exit code. */
+export async function endDiary(server: Started, by: NodeJS.Signals): Promise<number | null> {
   try {
     if (running.has(server)) signal(server, by);
   } catch {
@@ -49,7 +55,7 @@ export function withDiaries<T>(body: (folder: string) => Promise<T>): Promise<T>
     try {
       return await body(folder);
     } finally {
-      await Promise.all([...running].map((server) => end(server, "SIGKILL")));
+      await Promise.all([...running].map((server) => endDiary(server, "SIGKILL")));
     }
   });
 }
@@ -75,9 +81,9 @@ export async function serveDiary(
     health: async () => await (await fetch(`${url}/health`)).json(),
     stderr: server.stderr,
     async kill(): Promise<void> {
-      await end(server, "SIGKILL");
+      await endDiary(server, "SIGKILL");
     },
-    stop: () => end(server, "SIGTERM"),
+    stop: () => endDiary(server, "SIGTERM"),
   };
 }
 
@@ -86,9 +92,9 @@ export async function refusedDiary(
   file: string,
   args: readonly string[] = [],
 ): Promise<{ stderr: string; code: number | null }> {
-  const server = startDiary(file, args, {});
+  const server = startDiary(file, args);
   const isListening = await listening(server).then(() => true, () => false);
-  if (isListening) await end(server, "SIGKILL");
+  if (isListening) await endDiary(server, "SIGKILL");
   const { code } = await server.ended;
   if (isListening) throw new Error(`it was expected to refuse, but listened: ${server.stderr()}`);
   return { stderr: server.stderr(), code };

@@ -1,11 +1,13 @@
 /**
- * Makes system calls of a running process fail, with `strace`: what a bad disk does, without one.
+ * Makes system calls of a process fail, or kills it there, with `strace`: what a bad disk does,
+ * without one, and a crash at exactly that step.
  */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
+import process from "node:process";
 import { isInstalled, needs } from "./needs.ts";
 
 export const testWithStrace: ReturnType<typeof needs> = needs("strace", isInstalled("strace"));
@@ -44,4 +46,56 @@ export async function inject(
       await closed;
     },
   };
+}
+
+/** When {@linkcode startUntil} kills. */
+export interface KillPoint {
+  /** The call, or several with commas between. */
+  readonly call: string;
+  /** The how many-th of the process's first thread. */
+  readonly nth: number;
+  /** Calls count that are about one of these files. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Starts a program that is killed with SIGKILL when it makes a system call, or when it has printed
+ * something to standard output. Resolves when it has ended: with what it printed, if anything.
+ */
+export async function startUntil(
+  command: readonly string[],
+  { call, nth, files }: KillPoint,
+): Promise<string> {
+  const strace = spawn("strace", [
+    ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`],
+    ...files.flatMap((file) => ["-P", file]),
+    ...["-e", `inject=${call}:signal=KILL:when=${nth}`],
+    ...command,
+    // A group of its own, with all that it starts.
+  ], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  let printed = "";
+  let errors = "";
+  strace.stdout.on("data", (bytes) => {
+    printed += String(bytes);
+    kill(strace.pid);
+  });
+  strace.stderr.on("data", (bytes) => errors += String(bytes));
+  const closed = once(strace, "close");
+  try {
+    await closed;
+  } finally {
+    kill(strace.pid);
+  }
+  // It ends as the program did; otherwise there was no kill.
+  const [code] = await closed;
+  if (code !== null) throw new Error(`it ended by itself: ${errors}`);
+  return printed;
+}
+
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // All of it has ended.
+  }
 }

@@ -89,8 +89,9 @@ export async function squashLog<Model, Event>(
   }
 }
 
+/** Replays all of a log: a snapshot may show what the application made of it once. */
 async function modelOf<Model, Event>(
-  app: App<Model, Event>,
+  { modelVersion: _, ...app }: App<Model, Event>,
   path: string,
   options: SquashOptions,
 ): Promise<Model> {

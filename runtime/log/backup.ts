@@ -6,6 +6,7 @@
  */
 
 import { encodeHex } from "#std/encoding/hex";
+import { copySnapshot } from "./copy_snapshot.ts";
 import type { DiskFile } from "./disk.ts";
 import { copyBytes, writeFully } from "./file_bytes.ts";
 import { OPEN } from "./frame.ts";
@@ -22,11 +23,13 @@ export interface Copied {
   /** The newest commit (or event) in it. */
   readonly sequence: number;
   readonly bytes: number;
+  /** The newest commit that the snapshot shows that was copied, too, if there was one. */
+  readonly snapshot: number | undefined;
 }
 
 /**
- * Copies the durable part of the log at `path` to `dest`, with a mark beside it, and durably. The
- * log may be written meanwhile: what is durable after the begin is not in the copy.
+ * Copies the durable part of the log at `path` to `dest`, with a mark beside it, and durably; and
+ * the newest snapshot of it. The log may be written meanwhile: what is durable after the begin is not in the copy.
  *
  * @throws {AlcedoError} `log_refused` if there is something at `dest`; `log_unreadable` if the log
  * is damaged. There is no copy then.
@@ -47,8 +50,10 @@ export async function backupLog(
     return await makeLog(dest, options, (copy, name) => {
       copyStart(file, copy, { path, name, end, options });
       const found = survey({ file: copy, path, mark, warn });
-      putNew(dest, madeOf(name, found, found.history), options);
-      return { format: found.format, sequence: found.sequence, bytes: found.end };
+      const made = madeOf(name, found, found.history);
+      putNew(dest, made, options);
+      const snapshot = copySnapshot(path, dest, { ...made, file: copy }, options);
+      return { format: found.format, sequence: found.sequence, bytes: found.end, snapshot };
     });
   } finally {
     source.file.close();
@@ -111,7 +116,9 @@ export async function restoreLog(
       const made = beginHistory(copy, name, options);
       const old = held === undefined ? undefined : putInstead(path, made, options);
       if (held === undefined) putNew(path, made, options);
+      const snapshot = copySnapshot(backup, path, { ...made, file: copy, end }, options);
       return {
+        snapshot,
         format: made.history === undefined ? "checked" : "plain",
         sequence: made.sequence,
         bytes: made.end,

@@ -6,6 +6,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { backupLog, restoreLog } from "../../runtime/log/backup.ts";
+import { crcBefore } from "../../runtime/log/find_snapshot.ts";
+import { readMark } from "../../runtime/log/mark.ts";
+import { writeSnapshot } from "../../runtime/log/snapshot_file.ts";
 import { verifyLog } from "../../runtime/log/verify.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
@@ -23,6 +26,30 @@ import {
   upkeep,
   writeLog,
 } from "../support/upkeep.ts";
+
+/** Keeps a snapshot of the test log up to `offset`. */
+function keepSnapshot(
+  disk: SimulatedDisk,
+  offset: number,
+  { sequence, history, isOther = false }: {
+    readonly sequence: number;
+    readonly history: string;
+    /** Whether the log has something else there. */
+    readonly isOther?: boolean;
+  },
+): void {
+  const file = disk.open(LOG_PATH) ?? assert.fail();
+  const fileId = readMark(disk, LOG_PATH)?.newest?.fileId ?? assert.fail();
+  const crc = crcBefore({ file, fileId, path: LOG_PATH }, offset) ^ (isOther ? 1 : 0);
+  const head = {
+    ...{ fileId, history, alwaysDurable: true, sequence, offset, crc },
+    ...{ frameTime: 1, time: 1, modelVersion: "1" },
+  };
+  const older = disk.paths.filter((path) => path.includes(".snapshot-"));
+  const kept = older.map((path) => [path, disk.contentOf(path) ?? assert.fail()] as const);
+  writeSnapshot(LOG_PATH, head, bytes("model"), upkeep(disk));
+  for (const [path, content] of kept) disk.put(path, content);
+}
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const ONE_TWO = [[bytes("one")], [bytes("two"), bytes("three")]];
@@ -111,6 +138,27 @@ test("restoring makes a log of the backup's commits, under a new history", async
     assert.deepEqual(await eventsOf(old), eventsIn([...commits, ...more]));
     assert.equal(old.history, history);
   });
+});
+
+test("a backup has the newest snapshot that fits, and restoring brings it back", async () => {
+  for (const format of ["plain", "checked"] as const) {
+    const disk = simulatedDisk();
+    const log = await openTestLog({ disk, format });
+    await append(log, ONE_TWO);
+    keepSnapshot(disk, log.durableBytes, { sequence: log.durable, history: log.history });
+    const { durable } = log;
+    keepSnapshot(disk, log.durableBytes, { sequence: 99, history: log.history, isOther: true });
+    await append(log, ONE_TWO);
+    assert.equal((await backupLog(LOG_PATH, COPY, upkeep(disk))).snapshot, durable);
+    assert.equal((await restoreLog(COPY, "restored", upkeep(disk))).snapshot, durable);
+    for (const path of [COPY, "restored"]) {
+      const opened = await openTestLog({ disk, modelVersion: "1", warn: assert.fail }, path);
+      assert.deepEqual(opened.snapshot?.("1")?.model, bytes("model"));
+      assert.equal(opened.history === log.history, path === COPY);
+      assert.equal((await eventsOf(opened)).length, 6);
+      await opened.close();
+    }
+  }
 });
 
 test("restoring to a place where no log is keeps the mark that is left of one aside", async () => {

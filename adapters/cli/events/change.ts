@@ -136,7 +136,8 @@ export const squash: EventsCommand = {
   ],
   about:
     `The log must not be in use. It is replayed, and the new log is made of eventsFrom(model), each
-event a commit; that is replayed as well, and must give an equal model. The old log, with all of its
+event a commit; that is replayed as well, and must give an equal model. Times, and what the runtime has
+noted with commits, are not in it. The old log, with all of its
 history, is kept as FILE.old-TIME with its mark and its snapshots: if that history may go, or must (to
 delete what somebody asked you to delete), delete these files, and the backups that have it.
 

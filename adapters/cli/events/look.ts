@@ -36,7 +36,8 @@ export const stat: EventsCommand = {
   history           the first part of positions, or null where none is kept
   firstTime,        when the first and the last commit were written (ISO 8601), or null
   lastTime
-  closed            whether the log was closed well, and nothing was written since
+  closed            whether the log was closed well, and nothing was written since; in a plain log,
+                    which has nothing to say so, always false
   beside            the names of its files: mark, snapshots, and what was put aside`,
   async run(call) {
     const [path = ""] = call.paths;
@@ -63,7 +64,8 @@ export const stat: EventsCommand = {
       ...lastTime === null || firstTime === null || lastTime === undefined
         ? []
         : [["written", `${firstTime} to ${lastTime}`] as const],
-      ["closed", closed ? "well" : "not, or it is in use"],
+      // A plain log has nothing to say so.
+      ...format === "plain" ? [] : [["closed", closed ? "well" : "not, or it is in use"] as const],
       ["beside", beside.join(", ") || "nothing"],
     ]);
     await printResult(call.has("json"), text, {

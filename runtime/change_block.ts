@@ -10,6 +10,7 @@ import type { Codec } from "./codec.ts";
 import { AlcedoError, assert, messageOf } from "./errors.ts";
 import type { EventLog } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
+import type { OnBadEvent } from "./replay.ts";
 
 /** A durable commit, as whoever follows the log gets it. */
 export interface Change<Event> {
@@ -20,7 +21,8 @@ export interface Change<Event> {
   /** When it was written, in milliseconds since 1970, if the log's format knows. */
   readonly time: number | undefined;
   /**
-   * Its events, as the codec decodes them. All who follow the log share these objects: they
+   * Its events, as the codec decodes them; none if one of them cannot be decoded and the engine
+   * was opened with `onBadEvent: "skip"`. All who follow the log share these objects: they
    * must not be changed. The model holds others.
    */
   readonly events: readonly Event[];
@@ -36,6 +38,8 @@ export interface EncodedCommit {
 export interface ChangeSource<Event> {
   readonly log: EventLog;
   readonly codec: Codec<Event>;
+  /** What becomes of an event that cannot be decoded; as for the model. */
+  readonly onBadEvent: OnBadEvent;
   /** Bytes of the blocks that consumers hold on to. */
   heldBytes: number;
 }
@@ -114,15 +118,18 @@ export class ChangeBlock<Event> {
 const COMMIT_OVERHEAD_BYTES = 128;
 
 function decode<Event>(
-  { log, codec }: ChangeSource<Event>,
+  { log, codec, onBadEvent }: ChangeSource<Event>,
   sequence: number,
   { events, time }: EncodedCommit,
 ): Change<Event> {
+  const position = formatPosition(log.history, sequence);
   const decoded: Event[] = [];
   for (const [i, bytes] of events.entries()) {
     try {
       decoded.push(codec.decode(bytes));
     } catch (cause) {
+      // The model is without the commit, too.
+      if (onBadEvent === "skip") return { position, sequence, time, events: [] };
       throw new AlcedoError(
         "bad_event",
         `Cannot decode event ${i + 1} of ${events.length} with sequence ${sequence} of log ` +
@@ -131,5 +138,5 @@ function decode<Event>(
       );
     }
   }
-  return { position: formatPosition(log.history, sequence), sequence, time, events: decoded };
+  return { position, sequence, time, events: decoded };
 }

@@ -184,7 +184,8 @@ export async function openEngine<Model, Event>(
     const fault = faultOfApp(app);
     if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
     const { log, clock, report } = options;
-    const changes = new ChangeHub({ log, clock, report, codec: codecOf(app) });
+    const { onBadEvent = "stop" } = options;
+    const changes = new ChangeHub({ log, clock, report, codec: codecOf(app), onBadEvent });
     const onDurable = changes.offer.bind(changes);
     const parts = { ...options, app, timeoutMs, writeQueueMax, onDurable };
     const store = await openStore(parts, options);

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { App } from "../../runtime/app.ts";
 import type { Changes } from "../../runtime/change_consumer.ts";
 import type { Change } from "../../runtime/change_block.ts";
 import { json } from "../../runtime/codec.ts";
@@ -364,39 +365,50 @@ test("damage ends those who come to it, is reported once, and leaves the others 
   await engine.close();
 });
 
-test("event that cannot be decoded ends those who come to it, and names the commit", async () => {
-  let isMended = false;
+/** Words of which one cannot be decoded any more, once it is gone. */
+function withOldWord(): { app: App<string[], string>; old: { isGone: boolean } } {
+  const old = { isGone: false };
   const codec = {
     encode: (event: string) => json.encode(event),
     decode: (bytes: Uint8Array): string => {
       const event: string = json.decode(bytes);
-      if (event === "old" && isMended) throw new Error("no such event");
+      if (event === "old" && old.isGone) throw new Error("no such event");
       return event;
     },
   };
-  const running = await run(words("pure", () => new Response(), { codec }));
+  return { app: words("pure", () => new Response(), { codec }), old };
+}
+
+test("event that cannot be decoded ends those who come to it, and names the commit", async () => {
+  const { app, old } = withOldWord();
+  const running = await run(app);
   const { engine, clock } = running;
   await writeEach(running, "a", "old", "c");
-  isMended = true;
+  old.isGone = true;
   const following = engine.changes();
   const asked = [1, 2, 3].map(() => watch(following.next()));
   await clock.settle();
   assert.equal(asked[0]?.value?.value?.sequence, 1);
-  assert.throws(
-    () => {
-      throw asked[1]?.error;
-    },
-    codeOf(
-      "bad_event",
-      /Cannot decode event 1 of 1 with sequence 2 of log "memory": no such event/,
-    ),
-  );
+  const message =
+    /Cannot decode event 1 of 1 with sequence 2 of log "memory": no such event; mend the codec/;
+  codeOf("bad_event", message)(asked[1]?.error);
   assert.equal(asked[2]?.value?.done, true);
-  assert.deepEqual(
-    texts(await takeAll(engine.changes(`${running.log.history}.2`), clock)),
-    ["c"],
-  );
+  assert.deepEqual(texts(await takeAll(engine.changes(`${running.log.history}.2`), clock)), ["c"]);
   await engine.close();
+});
+
+test("event that cannot be decoded leaves a commit without events where the model skips it", async () => {
+  const { app, old } = withOldWord();
+  const running = await run(app, { onBadEvent: "skip" });
+  await writeEach(running, "a", "old", "c");
+  old.isGone = true;
+  const changes = await takeAll(running.engine.changes(), running.clock);
+  assert.deepEqual(changes.map(({ sequence, events }) => [sequence, events]), [
+    [1, ["a"]],
+    [2, []],
+    [3, ["c"]],
+  ]);
+  await running.engine.close();
 });
 
 test("changes come a bounded number at a time, so that requests come between", async () => {

@@ -4,13 +4,14 @@
 
 import { equal } from "#std/assert/equal";
 import type { App } from "./app.ts";
+import type { EventBatch } from "./log/event_log.ts";
 import { callUpdate } from "./models.ts";
-import { codecOf } from "./replay.ts";
+import { codecOf, decodeTogether } from "./replay.ts";
 
 /** Something that an application does and must not. */
 export interface AppProblem {
   readonly code:
-    /** An event does not come back from the codec as it went in. */
+    /** An event does not come back from the codec as it went in, alone or in a batch. */
     | "codec"
     /** `updateModel` threw. */
     | "throws"
@@ -48,6 +49,7 @@ export function checkApp<Model, Event>(
   const problems: AppProblem[] = [];
   const decoded = throughCodec(app, events, problems);
   try {
+    checkDecodeBatch(app, events, decoded, problems);
     checkFirstModel(app, decoded, problems);
     const singly = applySingly(app, decoded, problems);
     if (!equal(singly, applySingly(app, throughCodec(app, events, []), []))) {
@@ -96,6 +98,43 @@ function throughCodec<Model, Event>(
     }
     return copy;
   });
+}
+
+/** Looks whether the codec decodes a batch as it decodes its events. */
+function checkDecodeBatch<Model, Event>(
+  app: App<Model, Event>,
+  events: readonly Event[],
+  decoded: readonly Event[],
+  problems: AppProblem[],
+): void {
+  const codec = codecOf(app);
+  if (codec.decodeBatch === undefined || events.length === 0) return;
+  const together = decodeTogether(
+    codec,
+    batchOf(events.map((event) => codec.encode(event).slice())),
+  );
+  // A batch that throws is decoded event by event.
+  if (together === undefined || equal(together, decoded)) return;
+  problems.push({
+    code: "codec",
+    message: "decodeBatch gives other events than decode, one by one; it must turn old events " +
+      "into new ones as decode does",
+  });
+}
+
+/** Encoded events, each a commit, as a log hands them out. */
+function batchOf(events: readonly Uint8Array[]): EventBatch {
+  const bytes = new Uint8Array(events.reduce((sum, event) => sum + event.length + 1, 1));
+  const bounds = new Uint32Array(2 * events.length);
+  let at = 1;
+  for (const [i, event] of events.entries()) {
+    bytes.set(event, at);
+    bounds[2 * i] = at;
+    bounds[2 * i + 1] = at + event.length;
+    at += event.length + 1;
+  }
+  const commitOf = Uint32Array.from(events.keys());
+  return { bytes, bounds, count: events.length, firstSequence: 1, commitOf, offset: 0 };
 }
 
 function checkFirstModel<Model, Event>(

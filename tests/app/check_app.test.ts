@@ -80,6 +80,19 @@ test("checkApp finds a codec that forgets", () => {
   assert.ok(codes(app({ codec })).includes("codec"));
 });
 
+test("checkApp finds a decodeBatch that goes past decode", () => {
+  // As one writes it who forgets that `json` has one.
+  const codec: Codec<Event> = {
+    ...json,
+    encode: ({ name, amount }) => json.encode({ title: name, amount }),
+    decode: (bytes) => {
+      const { title: name, amount }: { title: string; amount: number } = json.decode(bytes);
+      return { name, amount };
+    },
+  };
+  assert.deepEqual(codes(app({ codec })), ["codec"]);
+});
+
 test("checkApp finds an event on which updateModel throws, and names it", () => {
   const updateModel = (model: Model, events: readonly Event[]) => {
     if (events.some(({ name }) => name === "c")) throw new RangeError("no c");

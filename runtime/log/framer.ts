@@ -29,7 +29,7 @@ export interface Framer {
 }
 
 /** A buffer that grows. */
-class Buffer {
+class FlushBuffer {
   #bytes = new Uint8Array(64 * 1024);
 
   take(size: number): Uint8Array {
@@ -52,7 +52,7 @@ function writeEvents(into: Uint8Array, at: number, events: readonly Uint8Array[]
 /** The plain format: events and nothing else. */
 export class PlainFramer implements Framer {
   readonly time = undefined;
-  readonly #buffer = new Buffer();
+  readonly #buffer = new FlushBuffer();
   #sequence: number;
   #framed = 0;
 
@@ -108,7 +108,7 @@ const CLOCK_BEHIND_MAX = 1_000_000;
 
 /** The checked format: one frame a flush. */
 export class CheckedFramer implements Framer {
-  readonly #buffer = new Buffer();
+  readonly #buffer = new FlushBuffer();
   readonly #options: CheckedFramerOptions;
   readonly #fileId: bigint;
   #sequence: number;

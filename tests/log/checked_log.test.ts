@@ -186,8 +186,11 @@ test("checked log gives commits times that never go back, and warns of a clock t
   const options = { timeOfDay: () => now, warn: (message: string) => void warnings.push(message) };
   const log = await open(newDisk(), options);
   for (now of [6_000_000, 5_999_500, 5_000_000, 6_000_001]) await log.append([commitOf(text("a"))]);
-  const commits = await log.readCommits(0, 1000);
-  assert.deepEqual(commits.map(({ time }) => time), [6e6, 6e6 + 0.001, 6e6 + 0.002, 6_000_001]);
+  const times: unknown[] = [];
+  for (let at = 0; at < log.durable; at = times.length) {
+    times.push(...(await log.readCommits(at, 1000)).map(({ time }) => time));
+  }
+  assert.deepEqual(times, [6e6, 6e6 + 0.001, 6e6 + 0.002, 6_000_001]);
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] ?? "", /clock is 1000.0 s behind/);
 });

@@ -17,6 +17,7 @@ import {
   listSnapshots,
   readSnapshotBody,
   readSnapshotHead,
+  sequenceIn,
 } from "./snapshot_file.ts";
 
 /** Bytes before its end by which a part of a plain log is known again. */
@@ -43,14 +44,19 @@ export class Snapshots {
   start(file: DiskFile, modelVersion: string | undefined): SurveyStart | undefined {
     if (modelVersion === undefined) return undefined;
     for (const { head } of this.#fitting(file, modelVersion)) {
-      const { offset, sequence, crc, fileId, frameTime: time, history, alwaysDurable } = head;
+      const { offset, sequence, crc, fileId, frameTime: time, ...rest } = head;
       const before = fileId === 0n ? undefined : crc;
-      return {
-        link: { offset, sequence: sequence + 1, before, fileId },
-        time,
-        history,
-        alwaysDurable,
-      };
+      const { history, alwaysDurable, isSealed } = rest;
+      const link = { offset, sequence: sequence + 1, before, fileId };
+      return { link, time, history, alwaysDurable, isSealed };
+    }
+    return undefined;
+  }
+
+  /** Which is the newest, and when it was made, in milliseconds since 1970. */
+  newest(file: DiskFile, modelVersion: string): { sequence: number; time: number } | undefined {
+    for (const { head } of this.#fitting(file, modelVersion)) {
+      return { sequence: head.sequence, time: head.time / 1000 };
     }
     return undefined;
   }
@@ -114,11 +120,6 @@ export class Snapshots {
         `replayed.`,
     );
   }
-}
-
-/** The sequence that the name of a snapshot says. */
-function sequenceIn(name: string): number {
-  return Number(/\d+$/.exec(name)?.[0]);
 }
 
 /** The id of the file that a log is in; 0 in the plain format. */

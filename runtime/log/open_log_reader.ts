@@ -36,6 +36,8 @@ export interface LogReaderOptions {
 export interface LogAsRead {
   /** Ends at what was durable when it was opened. */
   readonly log: EventLog;
+  /** Its file: closed with the log. */
+  readonly file: DiskFile;
   /** `found.end` is where it ends, `found.chain` the frame that it ends with. */
   readonly found: Survey;
 }
@@ -69,7 +71,7 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
       snapshot: (version) => snapshots?.load(file, version),
       warn,
     });
-    return { log: reader, found };
+    return { log: reader, file, found };
   } catch (error) {
     file.close();
     throw error;

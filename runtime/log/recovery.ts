@@ -77,6 +77,8 @@ export interface SurveyStart {
   readonly time: number;
   readonly history: string;
   readonly alwaysDurable: boolean;
+  /** Whether the frame before it is a seal. */
+  readonly isSealed?: boolean;
 }
 
 /**
@@ -168,7 +170,7 @@ function surveyChecked(subject: Subject): Survey {
     subject.warn(`The log "${path}" is whole; ${FOREIGN_MARK}, and is not used.`);
   }
   if (marked !== undefined && marked.durable > end) {
-    throw tooShort(place, marked.durable, marked.sequence);
+    throw tooShort(place, { durable: marked.durable, lastKnown: marked.sequence });
   }
   const { head, crc = 0 } = reader;
   return {
@@ -179,7 +181,7 @@ function surveyChecked(subject: Subject): Survey {
     durable: Math.max(marked?.durable ?? 0, head.durable, start?.link.offset ?? 0),
     index,
     history,
-    isClean: lastKind === SEAL,
+    isClean: lastKind === SEAL || lastKind < 0 && start?.isSealed === true,
     alwaysDurable,
     chain: { fileId, sequence: next - 1, crc, time: Math.max(head.time, start?.time ?? 0) },
     isJustOpened: lastKind === OPEN,
@@ -212,28 +214,30 @@ function damaged(place: Place, fault: FrameFault, known: Known): AlcedoError {
         `was changed`,
     );
   }
-  if (known.durable > size) return tooShort(place, known.durable, known.lastKnown);
+  if (known.durable > size) return tooShort(place, known);
   const durable = known.durable > end ? `; ${known.durable} bytes were durable once` : "";
   return unreadable(
     path,
     `damaged at offset ${end}, after commit ${sequence}: ${fault.why}${durable}. Nothing was ` +
-      `changed: ${remedy(place, known.lastKnown)}`,
+      `changed: ${remedy(place, known)}`,
   );
 }
 
-function tooShort(place: Place, durable: number, lastKnown: number): AlcedoError {
+function tooShort(place: Place, known: Known): AlcedoError {
   return unreadable(
     place.path,
-    `it ends at offset ${place.end}, after commit ${place.sequence}, but ${durable} bytes were ` +
-      `acknowledged. Nothing was changed: ${remedy(place, lastKnown)}`,
+    `it ends at offset ${place.end}, after commit ${place.sequence}, but ${known.durable} bytes ` +
+      `were acknowledged. Nothing was changed: ${remedy(place, known)}`,
   );
 }
 
-function remedy({ path, end, sequence }: Place, lastKnown: number): string {
+function remedy({ path, end, sequence }: Place, { durable, lastKnown }: Known): string {
   const lost = lastKnown - sequence;
   const price = lost > 0
     ? `give up ${lost} commits (${sequence + 1} to ${lastKnown})`
-    : "go on without what follows, which is no commit,";
+    : durable > end
+    ? "go on without what follows, which is no commit,"
+    : "give up what follows, and nothing tells how many commits that is,";
   return `restore it from a backup with: events restore, or ${price} with: events repair ` +
     `"${path}" --cut-at ${end}`;
 }
@@ -277,14 +281,14 @@ function surveyPlain(subject: Subject): Survey {
         path,
         `damaged at offset ${end}, after event ${sequence}: the ${size - end} bytes that follow ` +
           `are no event, and more than a torn write leaves. Nothing was changed: ` +
-          remedy(place, 0),
+          remedy(place, { durable: 0, lastKnown: 0 }),
       );
     }
   } else if (found !== undefined && !isOurs) {
     subject.warn(`The log "${path}" is whole; ${FOREIGN_MARK}, and is not used.`);
   }
   if (marked !== undefined && marked.durable > end) {
-    throw tooShort(place, marked.durable, marked.sequence);
+    throw tooShort(place, { durable: marked.durable, lastKnown: marked.sequence });
   }
   const note = isOurs ? mark?.note : undefined;
   return {

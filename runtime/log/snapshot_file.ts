@@ -22,6 +22,8 @@ export interface SnapshotHead {
   readonly history: string;
   /** Whether all that it shows was synced before it was acknowledged. */
   readonly alwaysDurable: boolean;
+  /** Whether the frame that it ends with says that the log was closed in an orderly way. */
+  readonly isSealed: boolean;
   /** The newest commit (or event) that it shows. */
   readonly sequence: number;
   /** Where in the log the frame (or event) ends that it ends with. */
@@ -53,7 +55,7 @@ export interface SnapshotOptions {
 /** The same byte that no UTF-8 has as a log's own magic begins with. */
 const MAGIC: readonly number[] = [0xf5, 0x53, 0x4e, 0x50];
 const VERSION = 1;
-const ALWAYS_DURABLE = 1;
+const ALWAYS_DURABLE = 1, SEALED = 2;
 
 /** Where each field stands in the head. */
 const AT = {
@@ -89,7 +91,12 @@ const NEW = "new-";
 export function listSnapshots(path: string, disk: Disk): string[] {
   const prefix = `${path}.snapshot-`;
   return disk.list(prefix).filter((name) => /^\d+$/.test(name.slice(prefix.length)))
-    .sort((a, b) => Number(b.slice(prefix.length)) - Number(a.slice(prefix.length)));
+    .sort((a, b) => sequenceIn(b) - sequenceIn(a));
+}
+
+/** The sequence that the name of a snapshot says. */
+export function sequenceIn(name: string): number {
+  return Number(/\d+$/.exec(name)?.[0]);
 }
 
 /** The path of the snapshot of the log at `path` that ends with commit `sequence`. */
@@ -113,7 +120,7 @@ export function writeSnapshot(
   const headBytes = encodeHead(head, body.length);
   const headCrc = endOf(headBytes);
   const made = `${path}.snapshot-${NEW}${encodeHex(random(8))}`;
-  const older = listSnapshots(path, disk);
+  const older = listSnapshots(path, disk).filter((other) => sequenceIn(other) < head.sequence);
   const file = disk.create(made);
   try {
     try {
@@ -131,7 +138,7 @@ export function writeSnapshot(
     throw error;
   }
   disk.syncFolder(path);
-  for (const old of older) if (old !== name) disk.remove(old);
+  for (const old of older) disk.remove(old);
   return name;
 }
 
@@ -159,7 +166,7 @@ function encodeHead(head: SnapshotHead, bodyBytes: number): Uint8Array {
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   bytes[AT.version] = VERSION;
-  bytes[AT.flags] = head.alwaysDurable ? ALWAYS_DURABLE : 0;
+  bytes[AT.flags] = (head.alwaysDurable ? ALWAYS_DURABLE : 0) + (head.isSealed ? SEALED : 0);
   view.setUint16(AT.headBytes, bytes.length, true);
   view.setBigUint64(AT.fileId, head.fileId, true);
   bytes.set(decodeHex(head.history), AT.history);
@@ -302,10 +309,12 @@ function headOf(
   if (view.getUint32(AT.versionBytes, true) !== end - AT.modelVersion) {
     return { fault: DAMAGED_HEAD };
   }
+  const flags = bytes[AT.flags] ?? 0;
   const head = {
     fileId: view.getBigUint64(AT.fileId, true),
     history: encodeHex(bytes.subarray(AT.history, AT.history + HISTORY_BYTES)),
-    alwaysDurable: ((bytes[AT.flags] ?? 0) & ALWAYS_DURABLE) !== 0,
+    alwaysDurable: (flags & ALWAYS_DURABLE) !== 0,
+    isSealed: (flags & SEALED) !== 0,
     sequence: getUint64(view, AT.sequence),
     offset: getUint64(view, AT.offset),
     crc: view.getUint32(AT.crc, true),

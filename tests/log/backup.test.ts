@@ -42,8 +42,8 @@ function keepSnapshot(
   const fileId = readMark(disk, LOG_PATH)?.newest?.fileId ?? assert.fail();
   const crc = crcBefore({ file, fileId, path: LOG_PATH }, offset) ^ (isOther ? 1 : 0);
   const head = {
-    ...{ fileId, history, alwaysDurable: true, sequence, offset, crc },
-    ...{ frameTime: 1, time: 1, modelVersion: "1" },
+    ...{ fileId, history, alwaysDurable: true, isSealed: false, sequence, offset, crc },
+    ...{ frameTime: 1, time: 1, modelVersion: "1", isSealed: false },
   };
   const older = disk.paths.filter((path) => path.includes(".snapshot-"));
   const kept = older.map((path) => [path, disk.contentOf(path) ?? assert.fail()] as const);

@@ -73,6 +73,7 @@ async function logWithModels(format: "plain" | "checked", seed = 1) {
       fileId,
       history: log.history,
       alwaysDurable: true,
+      isSealed: false,
       sequence,
       offset: log.durableBytes,
       crc: crcBefore({ file, fileId, path: LOG_PATH }, log.durableBytes),
@@ -161,6 +162,7 @@ test("a snapshot says where the look at its log may begin, without its body bein
     time,
     history,
     alwaysDurable: true,
+    isSealed: false,
   };
   assert.deepEqual(snapshots.start(fileOf(disk), "1"), expected);
   assert.equal(snapshots.start(fileOf(disk), undefined), undefined);

@@ -3,7 +3,6 @@
  * first one. The old log is kept aside, whole: what may not be kept of it is its owner's to delete.
  */
 
-import { equal } from "#std/assert/equal";
 import type { App, DeepReadonly } from "./app.ts";
 import type { Clock } from "./clock.ts";
 import { checkMade } from "./log/convert.ts";
@@ -12,6 +11,7 @@ import { NewLog } from "./log/new_log.ts";
 import { openLog } from "./log/open_log.ts";
 import { makeLog, putInstead } from "./log/put_in_place.ts";
 import { type LogFormat, survey } from "./log/recovery.ts";
+import { firstDifference } from "./model_difference.ts";
 import { codecOf, replay } from "./replay.ts";
 
 /** Options of {@linkcode squashLog}. */
@@ -72,12 +72,14 @@ export async function squashLog<Model, Event>(
       }
       const complete = log.finish();
       checkMade(complete, events, survey({ file: made, path: name, mark: undefined, warn }));
-      if (!equal(await modelOf(app, name, options), model)) {
+      const difference = firstDifference(model, await modelOf(app, name, options));
+      if (difference !== undefined) {
+        const { path: at, left, right } = difference;
         throw refused(
           "squash",
           path,
           `the ${events} events of eventsFrom make another model than the one that they were made ` +
-            `from; mend eventsFrom`,
+            `from: ${at} is ${left} in that, and ${right} in theirs; mend eventsFrom`,
         );
       }
       const old = putInstead(path, complete, options);

@@ -103,11 +103,15 @@ test("events commands convert, restore and squash a log, and keep what was there
     writeFileSync(
       app,
       `import app from ${JSON.stringify(join(ROOT, APP))};
-       export default { ...app, eventsFrom: (entries) => entries };`,
+       export default { ...app, modelVersion: "1", eventsFrom: (entries) => entries };`,
     );
     const entries = ["one", "two"];
     await makeDiary(file, entries, { format: "checked" });
     await makeDiary(copy, ["other"], { format: "checked" });
+    assert.match(await printed("snapshot", file, "--app", app), /after sequence 2 /);
+    const verified = JSON.parse(await printed("verify", file, "--app", app, "--json"));
+    assert.deepEqual(verified.problems, []);
+    assert.equal(verified.snapshot, 2);
     assert.match(await printed("convert", file, "--to=plain"), /is plain: 2 events/);
     assert.match(await printed("squash", file, "--app", app), /2 events .* as its 2 events/);
     const restored = JSON.parse(await printed("restore", copy, file, "--replace", "--json"));
@@ -119,6 +123,28 @@ test("events commands convert, restore and squash a log, and keep what was there
     for (const name of old) {
       assert.deepEqual(await recoverDiary(join(folder, name), assert.fail), entries);
     }
+  });
+});
+
+test("events verify --app names what an application must not do, and ends with 1", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "db.events");
+    const app = join(folder, "app.ts");
+    writeFileSync(
+      app,
+      `export default {
+         initModel: () => [],
+         updateModel: (model, events) => [...model, ...events, performance.now()],
+         handleRequest: () => new Response(),
+       };`,
+    );
+    await makeDiary(file, ["one", "two"], { format: "plain" });
+    const { code, stdout, stderr } = await events("verify", file, `--app=${app}`, "--json");
+    assert.equal(code, 1);
+    const { ok, problems } = JSON.parse(stdout);
+    assert.equal(ok, false);
+    assert.deepEqual(problems.map((it: { code: string }) => it.code), ["not deterministic"]);
+    assert.match(stderr, /a second replay gave another model/);
   });
 });
 

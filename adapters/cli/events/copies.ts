@@ -1,10 +1,14 @@
 /**
- * `events backup` and `events restore`: copies of logs.
+ * `events backup`, `events restore` and `events snapshot`: what is made of a log while it stays as
+ * it is, and what is made of that.
  */
 
 import { backupLog, type Copied, restoreLog } from "../../../runtime/log/backup.ts";
+import { makeSnapshot } from "../../../runtime/make_snapshot.ts";
+import { clock } from "../../clock.ts";
+import { loadApp } from "../load_module.ts";
 import { formatCount, formatSize } from "../units.ts";
-import type { EventsCommand } from "./command.ts";
+import { type EventsCommand, needed } from "./command.ts";
 import { printResult } from "./output.ts";
 import { working } from "./platform.ts";
 
@@ -60,6 +64,37 @@ commit that the backup's snapshot shows, or null), old (where the log is that wa
     const kept = old === null ? "" : `; the log that was there is now "${old}"`;
     const text = `"${path}" has ${contentOf(restored)} of "${source}"${kept}`;
     await printResult(call.has("json"), text, { file: path, ...restored, snapshot, old });
+  },
+};
+
+/** `events snapshot FILE --app APP`. */
+export const snapshot: EventsCommand = {
+  name: "snapshot",
+  positional: ["FILE"],
+  summary: "Keeps the model of a log, so that the next start need not replay all of it.",
+  options: [
+    { flag: "app", value: "APP", help: "the module of the application, which has modelVersion" },
+    { flag: "from-scratch", help: "replay all of the log, whatever snapshot there is" },
+    JSON_OPTION,
+  ],
+  about: `The log may be in use: the model is that after its newest durable commit. It is kept as
+FILE.snapshot-SEQUENCE; older ones are removed when it has been read back. With --from-scratch it is also
+proven that all of the log is whole and can be replayed.
+
+With --json, one object: file (the snapshot), sequence (the newest commit that it shows), bytes (of the
+model).`,
+  async run(call) {
+    const [path = ""] = call.paths;
+    const app = await loadApp(needed(call, "app", (text) => text), "make a snapshot with");
+    const isFromScratch = call.has("from-scratch");
+    const made = await working("Replaying", path, ({ onProgress, ...options }) => {
+      const reported = onProgress === undefined ? {} : { onProgress };
+      return makeSnapshot(app, path, { ...options, ...reported, clock, isFromScratch });
+    });
+    const { path: file, sequence, bytes } = made;
+    const text = `"${file}" has the model after sequence ${sequence.toLocaleString("en")} ` +
+      `(${formatSize(bytes)})`;
+    await printResult(call.has("json"), text, { file, sequence, bytes });
   },
 };
 

@@ -3,13 +3,19 @@
  */
 
 import { basename } from "node:path";
+import process from "node:process";
+import type { App } from "../../../runtime/app.ts";
+import type { AppProblem } from "../../../runtime/check_app.ts";
 import { messageOf } from "../../../runtime/errors.ts";
 import { markPath } from "../../../runtime/log/mark.ts";
+import { openLogReader } from "../../../runtime/log/open_log_reader.ts";
 import { snapshotPaths } from "../../../runtime/log/put_in_place.ts";
 import { type Verified, verifyLog } from "../../../runtime/log/verify.ts";
+import { verifyApp } from "../../../runtime/verify_app.ts";
 import { clock } from "../../clock.ts";
 import { disk } from "../../files.ts";
 import { printWarning } from "../../print.ts";
+import { loadApp } from "../load_module.ts";
 import { formatCount, formatSize } from "../units.ts";
 import { columns, type EventsCommand } from "./command.ts";
 import { timeAsText } from "./event_text.ts";
@@ -88,16 +94,30 @@ export const verify: EventsCommand = {
   name: "verify",
   positional: ["FILE"],
   summary: "Looks at every byte of a log; ends with 1 if it is damaged.",
-  options: [JSON_OPTION],
+  options: [
+    {
+      flag: "app",
+      value: "APP",
+      help: "also replay it with the application in the module APP, twice, and compare",
+    },
+    JSON_OPTION,
+  ],
   about:
     `The log may be in use: what is being written just then is not taken for damage. A plain log has
 no sums: only that its sizes fit is looked at.
 
+With --app, the models of two replays are compared, and with the newest snapshot: that finds an
+updateModel that looks at a clock or at random numbers, or treats a batch otherwise than its events.
+
 With --json, one object: file, ok; and if it is whole, format, counts, sequence, events, bytes, end,
-marked as "events stat" has them; else error, the message.`,
+marked as "events stat" has them; else error, the message. With --app also problems, an array of
+objects with code and message, and snapshot, the newest commit of the one that was compared, or null.`,
   async run(call) {
     const [path = ""] = call.paths;
     const isJson = call.has("json");
+    const appPath = call.value("app");
+    // Before the log, which may take its time.
+    const app = appPath === undefined ? undefined : await loadApp(appPath, "verify with");
     const start = clock.now();
     let verified: Verified;
     try {
@@ -119,13 +139,47 @@ marked as "events stat" has them; else error, the message.`,
           `left them, or they are being written`,
       );
     }
+    const replayed = app === undefined ? undefined : await replayTwice(app, path);
+    const ok = (replayed?.problems.length ?? 0) === 0;
     const many = format === "plain" ? "" : `${formatCount(sequence, "commit")}, `;
     const text = `"${path}" is whole: ${format}, ${many}${formatCount(events, "event")}, ` +
-      `${formatSize(end)}, in ${seconds.toFixed(1)} s (${speed(end, seconds)})`;
+      `${formatSize(end)}, in ${seconds.toFixed(1)} s (${speed(end, seconds)})` +
+      (ok && replayed !== undefined ? `; ${agreement(replayed)}` : "");
     const facts = { format, counts, sequence, events, bytes, end, marked };
-    await printResult(isJson, text, { file: path, ok: true, ...facts });
+    await printResult(isJson, text, { file: path, ok, ...facts, ...replayed });
+    for (const { message } of replayed?.problems ?? []) printWarning(message);
+    if (!ok) process.exitCode = 1;
   },
 };
+
+/** What was found out about an application. */
+interface ReplayedTwice {
+  readonly problems: readonly AppProblem[];
+  /** The sequence of the snapshot that was compared. */
+  readonly snapshot: number | null;
+}
+
+function replayTwice(app: App<unknown, unknown>, path: string): Promise<ReplayedTwice> {
+  return working("Replaying", path, async ({ onProgress, ...options }) => {
+    const { log } = openLogReader(path, {
+      ...options,
+      clock,
+      modelVersion: app.modelVersion,
+    });
+    try {
+      const reported = onProgress === undefined ? {} : { onProgress };
+      const { problems, snapshot = null } = await verifyApp(app, log, reported);
+      return { problems, snapshot };
+    } finally {
+      await log.close();
+    }
+  });
+}
+
+function agreement({ snapshot }: ReplayedTwice): string {
+  return "two replays make the same model" +
+    (snapshot === null ? "" : `, and so does the snapshot of sequence ${snapshot}`);
+}
 
 function speed(bytes: number, seconds: number): string {
   return `${Math.round(bytes / 1e6 / Math.max(seconds, 1e-3))} MB/s`;

@@ -7,7 +7,7 @@ import { UsageError } from "../options.ts";
 import { StartError } from "../exit.ts";
 import { convert, repair, squash } from "./change.ts";
 import { columns, describeCommand, type EventsCommand, readCall, usageOf } from "./command.ts";
-import { backup, restore } from "./copies.ts";
+import { backup, restore, snapshot } from "./copies.ts";
 import { stat, verify } from "./look.ts";
 import { NobodyReads } from "./output.ts";
 import { show, tail } from "./show.ts";
@@ -22,6 +22,7 @@ const COMMANDS: readonly EventsCommand[] = [
   convert,
   repair,
   squash,
+  snapshot,
 ];
 
 function help(): string {

@@ -52,7 +52,7 @@ export class Consumer<Event> implements Changes<Event>, Rider<Event>, Expiring {
   /** Whether it was given a commit in this turn of the event loop. */
   isGiven = false;
   /** When it has stayed away for too long, if there is more for it. */
-  expiresAt = Infinity;
+  expiresAt: number = Infinity;
   readonly #host: ConsumerHost<Event>;
   readonly #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;

@@ -7,10 +7,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { App } from "../../runtime/app.ts";
-import type { Changes } from "../../runtime/change_consumer.ts";
 import type { Change } from "../../runtime/change_block.ts";
 import { json } from "../../runtime/codec.ts";
-import { type Engine, openEngine } from "../../runtime/engine.ts";
+import { openEngine } from "../../runtime/engine.ts";
 import { AlcedoError } from "../../runtime/errors.ts";
 import {
   CHANGES_PER_TURN_MAX,
@@ -22,53 +21,10 @@ import { countingLog } from "../support/counting_log.ts";
 import { run, watch, words } from "../support/running.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { codeOf, takeAll, texts, write, writeEach } from "../support/taken_changes.ts";
 import { openTestLog } from "../support/test_log.ts";
 
 const app = words("pure", () => new Response());
-
-/** Writes each of `words` in a commit of its own; all of them at once. */
-function write(engine: Engine<string[], string>, ...words: string[]): Promise<unknown> {
-  return Promise.all(words.map((word) => engine.write((_model, { saveEvent }) => saveEvent(word))));
-}
-
-/** Writes one after the other. */
-async function writeEach(
-  { engine, clock }: { engine: Engine<string[], string>; clock: SimulatedClock },
-  ...words: string[]
-): Promise<void> {
-  for (const word of words) {
-    const written = write(engine, word);
-    await clock.settle();
-    await written;
-  }
-}
-
-function texts(changes: readonly Change<string>[]): string[] {
-  return changes.flatMap(({ events }) => events);
-}
-
-/** Takes what comes until nothing more does. */
-async function takeAll(changes: Changes<string>, clock: SimulatedClock): Promise<Change<string>[]> {
-  const taken: Change<string>[] = [];
-  for (;;) {
-    const next = watch(changes.next());
-    await clock.settle();
-    if (next.error !== undefined) throw next.error;
-    if (next.value?.done !== false) break;
-    taken.push(next.value.value);
-  }
-  await changes.return();
-  return taken;
-}
-
-function codeOf(code: string, message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof AlcedoError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    return true;
-  };
-}
 
 test("changes begin with the first commit, or after a position, and go on with new ones", async () => {
   const running = await run(app);
@@ -204,7 +160,7 @@ test("changes of a block are for those who come next, too, though they ask for n
   const { engine, clock } = await run(app);
   const large = "x".repeat(40_000);
   await Promise.all([write(engine, ...Array<string>(20).fill(large)), clock.settle()]);
-  const { history } = { history: engine.health().position.split(".")[0] };
+  const [history] = engine.health().position.split(".");
   // Both are in one lane; who comes first stops after its first commit.
   const late = watch(engine.changes(`${history}.10`).next());
   const early = watch(engine.changes(`${history}.1`).next());

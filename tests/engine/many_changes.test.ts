@@ -11,8 +11,8 @@ import { type CountingLog, countingLog } from "../support/counting_log.ts";
 import { Random } from "../support/random.ts";
 
 /** Much more than is kept in memory, in few commits. */
-const COMMITS = 200;
-const COMMIT_BYTES = 60_000;
+const COMMITS = 160;
+const COMMIT_BYTES = 62_000;
 
 const ALIKE: readonly number[] = Array<number>(COMMITS).fill(COMMIT_BYTES);
 

@@ -82,7 +82,7 @@ function readAll(file: DiskFile, into: Uint8Array, offset: number): number {
 export interface FramesBehind {
   /** The largest number of bytes that one of them says was durable; 0 if there are none. */
   readonly durable: number;
-  /** The sequence of the last commit in them; 0 if there is none. */
+  /** The sequence of the last commit in them, or before them; 0 if there is none. */
   readonly sequence: number;
 }
 
@@ -100,7 +100,8 @@ export function framesBehind(
     do {
       const { head } = reader;
       durable = Math.max(durable, head.durable);
-      if (head.commits > 0) sequence = Math.max(sequence, head.sequence + head.commits - 1);
+      // One without commits has the sequence of the next.
+      sequence = Math.max(sequence, head.sequence + head.commits - 1);
       at = reader.link.offset;
     } while (reader.next() === "frame");
     reader = findFrame(file, { from: at, to, fileId });

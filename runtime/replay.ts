@@ -3,22 +3,16 @@
  *
  * An event that cannot be decoded or applied ends it, or is left out with its whole commit. The
  * model that is kept has never been touched by such an event: it comes from a pass over the log
- * that met none. How such events are named is in `bad_event.ts`.
+ * that met none. Which commits are left out is in `skipped_commits.ts`.
  */
 
 import type { App } from "./app.ts";
-import {
-  BAD_EVENTS_KEPT,
-  type BadEvent,
-  badEventError,
-  badEventOf,
-  skippedWarning,
-} from "./bad_event.ts";
 import { type Codec, json } from "./codec.ts";
 import { AlcedoError, messageOf } from "./errors.ts";
-import { REPLAY_PASSES_MAX, SKIPPED_COMMITS_MAX } from "./limits.ts";
+import { REPLAY_PASSES_MAX } from "./limits.ts";
 import type { EventBatch, EventLog } from "./log/event_log.ts";
 import { callUpdate, type Style, styleAfter } from "./models.ts";
+import { lastSequence, SkippedCommits } from "./skipped_commits.ts";
 import { startingModel } from "./starting_model.ts";
 
 /** What becomes of an event that cannot be decoded or applied. */
@@ -78,12 +72,12 @@ export async function replay<Model, Event>(
     const done = await run.pass();
     if (done === undefined) continue;
     run.warn();
-    return { model: done.model, style: run.style, skipped: run.skipped };
+    return { model: done.model, style: run.style, skipped: run.skipped.sequences };
   }
   throw new AlcedoError(
     "bad_event",
     `Cannot replay log "${log.name}": after ${REPLAY_PASSES_MAX} passes over it, and ` +
-      `${run.skipped.size} bad events, there are more; mend updateModel so that it takes them, or ` +
+      `${run.skipped.sequences.size} bad events, there are more; mend updateModel so that it takes them, or ` +
       `returns the model as it is`,
   );
 }
@@ -128,80 +122,76 @@ interface Doubt {
 /** The passes of one replay, and what they have found out. */
 class Replay<Model, Event> {
   style: Style = "unknown";
-  /** The sequences that are left out. */
-  readonly skipped: Set<number>;
+  readonly skipped: SkippedCommits;
   readonly #app: App<Model, Event>;
   readonly #codec: Codec<Event>;
   readonly #log: EventLog;
   readonly #until: number;
   readonly #options: ReplayOptions;
-  /** The first of those that are left out, but not by a replay before. */
-  readonly #named = new Map<number, BadEvent>();
+  #isFirst = true;
   /** In place, events from this sequence on are applied one by one. */
   #singlyFrom = Infinity;
   /** The first batch that threw, unless a bad event explains it. */
   #doubt: Doubt | undefined;
+  /** How many more of them there are, as far as this pass has come. */
+  #moreDoubts = 0;
   /** Whether `updateModel` has thrown in this pass, and was taken for pure. */
   #hasThrown = false;
-  /** The commits that were left out because of that. */
-  #suspects: number[] = [];
-  /** How many more batches there are like `#doubt`, as far as this pass has come. */
-  #moreDoubts = 0;
-  /** The newest commit of the batches before, and how many events of it are in them. */
-  #open = { sequence: 0, events: 0 };
 
   constructor(app: App<Model, Event>, log: EventLog, until: number, options: ReplayOptions) {
+    const { onBadEvent, skipped = new Set() } = options;
+    this.skipped = new SkippedCommits(log, onBadEvent === "skip", skipped);
     this.#app = app;
     this.#codec = codecOf(app);
     this.#log = log;
     this.#until = until;
     this.#options = options;
-    this.skipped = new Set(options.skipped);
   }
 
   /** Goes over the log; `undefined` if that must be done again with what is known now. */
   async pass(): Promise<Applied<Model>> {
     const log = this.#log;
-    const { skipped } = this;
-    const { warn } = this.#options;
+    const skipped = this.skipped;
+    const { suspects } = skipped;
     const { model: first, sequence } = startingModel(this.#app, log, {
       until: this.#until,
-      skipped,
-      warn,
+      skipped: skipped.sequences,
+      // Once is enough.
+      warn: this.#isFirst ? this.#options.warn : () => {},
     });
+    this.#isFirst = false;
     let model = first;
     let done = 0;
+    skipped.begin(sequence);
     this.#hasThrown = false;
-    this.#suspects = [];
     this.#moreDoubts = 0;
     // What a pass before found in place stays true: from there on, events are applied singly.
     if (this.#singlyFrom === Infinity || this.#isExplained()) this.#doubt = undefined;
-    this.#open = { sequence, events: 0 };
     for await (const batch of log.read(this.#until, sequence)) {
       const after = this.#applyBatch(model, batch);
       if (after === undefined) return undefined;
-      if (this.style === "in place" && this.#hasThrown) {
+      if (this.style === "in place" && (this.#hasThrown || skipped.suspects > 0)) {
         // It is not what it was taken for: what threw may have spoiled the model for others.
-        for (const suspect of this.#suspects) this.#forget(suspect);
+        skipped.acquit();
         return undefined;
       }
       model = after.model;
       done += batch.count;
-      this.#passOver(batch);
+      skipped.passOver(batch);
       this.#options.onProgress?.({
         events: done,
         bytes: batch.offset + (batch.bounds[2 * batch.count - 1] ?? 0),
         bytesTotal: log.durableBytes,
       });
     }
-    return this.#suspects.length > 0 ? undefined : { model };
+    return skipped.suspects > suspects ? undefined : { model };
   }
 
   /** Says what the application's author should know, after the last pass. */
   warn(): void {
-    const { warn, skipped: before } = this.#options;
-    const count = this.skipped.size - (before?.size ?? 0);
-    if (count > 0) warn(skippedWarning(this.#log, count, [...this.#named.values()]));
+    const { warn } = this.#options;
+    const { warning } = this.skipped;
+    if (warning !== undefined) warn(warning);
     const doubt = this.#doubt;
     if (doubt === undefined || this.#isExplained()) return;
     const more = this.#moreDoubts > 0 ? `, and on ${this.#moreDoubts} more batches` : "";
@@ -213,7 +203,7 @@ class Replay<Model, Event> {
   }
 
   #applyBatch(model: Model, batch: EventBatch): Applied<Model> {
-    const isWhole = !this.#hasSkipped(batch.firstSequence, lastSequence(batch));
+    const isWhole = !this.skipped.hasAny(batch.firstSequence, lastSequence(batch));
     const together = isWhole ? decodeTogether(this.#codec, batch) : undefined;
     let cause: unknown;
     if (together !== undefined && this.#mayApplyTogether(batch)) {
@@ -225,10 +215,10 @@ class Replay<Model, Event> {
         cause = error;
       }
     }
-    const skippedBefore = this.skipped.size;
+    const before = this.skipped.sequences.size;
     const events = together ?? this.#decodeSingly(batch);
     const after = events && this.#applyParts(model, events, this.#partsOf(batch), batch);
-    if (cause !== undefined && this.skipped.size === skippedBefore) {
+    if (cause !== undefined && this.skipped.sequences.size === before) {
       if (this.#doubt === undefined) this.#doubt = doubtOf(batch, cause);
       else this.#moreDoubts++;
     }
@@ -245,9 +235,9 @@ class Replay<Model, Event> {
       try {
         events[i] = decodeEvent(this.#codec, batch, i);
       } catch (cause) {
-        this.#meet("decode", batch, i, cause);
+        this.skipped.add(batch, i, { doing: "decode", cause, isSuspect: false });
         // The model has nothing of this commit, unless that was in a batch before.
-        if (this.#hasBegunBefore(sequence)) return undefined;
+        if (this.skipped.hasBegunBefore(sequence)) return undefined;
       }
     }
     return events;
@@ -303,10 +293,10 @@ class Replay<Model, Event> {
       try {
         after = this.#update(after, events.slice(i, i + 1));
       } catch (cause) {
-        this.#meet("apply", batch, i, cause);
-        if (this.style !== "pure" || this.#hasBegunBefore(sequence)) return undefined;
+        const isSuspect = this.style === "pure";
+        this.skipped.add(batch, i, { doing: "apply", cause, isSuspect });
+        if (!isSuspect || this.skipped.hasBegunBefore(sequence)) return undefined;
         this.#hasThrown = true;
-        this.#suspects.push(sequence);
         return { model };
       }
     }
@@ -332,64 +322,8 @@ class Replay<Model, Event> {
 
   /** Whether the batch in doubt has an event that is bad by itself. */
   #isExplained(): boolean {
-    return this.#doubt !== undefined && this.#hasSkipped(this.#doubt.first, this.#doubt.last);
+    return this.#doubt !== undefined && this.skipped.hasAny(this.#doubt.first, this.#doubt.last);
   }
-
-  /**
-   * Event `i` of the batch is bad: its commit is left out from now on.
-   *
-   * @throws {AlcedoError} `bad_event` if it is not to be left out.
-   */
-  #meet(doing: BadEvent["doing"], batch: EventBatch, i: number, cause: unknown): void {
-    const { sequence: open, events } = this.#open;
-    const sequence = batch.firstSequence + (batch.commitOf[i] ?? 0);
-    const eventsBefore = sequence === open ? events : 0;
-    const bad = badEventOf(this.#log, batch, i, { doing, cause, eventsBefore });
-    if (this.#options.onBadEvent !== "skip") throw badEventError(bad);
-    this.skipped.add(sequence);
-    if (this.#named.size < BAD_EVENTS_KEPT) this.#named.set(sequence, bad);
-    if (this.skipped.size > SKIPPED_COMMITS_MAX) {
-      throw new AlcedoError(
-        "bad_event",
-        `Cannot replay log "${this.#log.name}": more than ${SKIPPED_COMMITS_MAX} ` +
-          `${this.#log.counts} would have to be left out; start without --on-bad-event skip to ` +
-          `see the first, and make sure that this is the log of this application`,
-        { cause },
-      );
-    }
-  }
-
-  #forget(sequence: number): void {
-    this.skipped.delete(sequence);
-    this.#named.delete(sequence);
-  }
-
-  #hasSkipped(first: number, last: number): boolean {
-    if (this.skipped.size === 0) return false;
-    for (let sequence = first; sequence <= last; sequence++) {
-      if (this.skipped.has(sequence)) return true;
-    }
-    return false;
-  }
-
-  /** Whether events of this commit were in batches before, and so are in the model. */
-  #hasBegunBefore(sequence: number): boolean {
-    return sequence === this.#open.sequence && this.#open.events > 0;
-  }
-
-  #passOver({ firstSequence, commitOf, count }: EventBatch): void {
-    const commit = commitOf[count - 1] ?? 0;
-    const events = count - commitOf.indexOf(commit);
-    const sequence = firstSequence + commit;
-    this.#open = {
-      sequence,
-      events: events + (this.#hasBegunBefore(sequence) ? this.#open.events : 0),
-    };
-  }
-}
-
-function lastSequence({ firstSequence, commitOf, count }: EventBatch): number {
-  return firstSequence + (commitOf[count - 1] ?? 0);
 }
 
 function doubtOf(batch: EventBatch, cause: unknown): Doubt {

@@ -1,6 +1,7 @@
 /**
- * Work on whole logs, stopped at every single step by a loss of power: what is found afterwards is
- * the old log or the new one, each whole; or the start is refused, and doing it again mends that.
+ * Work on whole logs, stopped at every single step by a loss of power, or failing there: what is
+ * found afterwards is the old log or the new one, each whole; or the start is refused, and doing it
+ * again mends that.
  */
 
 import assert from "node:assert/strict";
@@ -12,7 +13,7 @@ import type { EventLog } from "../../runtime/log/event_log.ts";
 import type { UpkeepOptions } from "../../runtime/log/hold_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { repairLog } from "../../runtime/log/repair.ts";
-import { CrashError, type SimulatedDisk } from "../support/simulated_disk.ts";
+import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import { SURVIVALS } from "../support/simulated_file.ts";
 import { LOG_PATH, openTestLog } from "../support/test_log.ts";
 import { append, eventsIn, eventsOf, simulatedDisk, upkeep } from "../support/upkeep.ts";
@@ -94,24 +95,46 @@ async function start(disk: SimulatedDisk): Promise<EventLog | { readonly message
   }
 }
 
-/** What a loss of power leaves: on disks that keep changes of names in their order, and not. */
-const LOSSES = [true, false].flatMap((areNamesUnordered) =>
-  SURVIVALS.map((survival) => ({ survival, areNamesUnordered }))
-);
+/**
+ * What happens at a step: everything stops, on a disk that keeps changes of names in their order or
+ * not, or the operation fails; and what the loss of power leaves that follows.
+ */
+const ACCIDENTS = [
+  { fault: "crashAtStep", areNamesUnordered: true },
+  { fault: "crashAtStep", areNamesUnordered: false },
+  { fault: "failAtStep", areNamesUnordered: false },
+].flatMap((accident) => SURVIVALS.map((survival) => ({ ...accident, survival })));
 
 const ROUNDS = process.env.ALCEDO_LONG ? 30 : 1;
 
-/** Each step, with everything that may be left of it; until one says that there are no more. */
+/** Each step, with everything that may happen at it; until one says that there are no more. */
 function* everyStep() {
   for (let round = 1; round <= ROUNDS; round++) {
-    for (const loss of LOSSES) {
+    for (const accident of ACCIDENTS) {
       let isMore = true;
       for (let step = 1; isMore; step++) {
-        yield { ...loss, step, seed: 300 * round + step, isOver: () => isMore = false };
+        yield { ...accident, step, seed: 300 * round + step, isOver: () => isMore = false };
       }
     }
   }
 }
+
+/** Does work with an accident at a step; whether it was done, and whether it came that far. */
+async function withAccident(
+  disk: SimulatedDisk,
+  { fault, areNamesUnordered, step }: Pick<StepOf, "fault" | "areNamesUnordered" | "step">,
+  run: (options: UpkeepOptions) => Promise<unknown>,
+): Promise<{ isDone: boolean; isBehind: boolean }> {
+  const at = disk.steps + step;
+  Object.assign(disk.faults, { [fault]: at, areNamesUnordered });
+  let isDone = false;
+  await run(upkeep(disk, { warn: () => {} })).then(() => isDone = true, (error) => {
+    assert.ok(disk.steps >= at, `${error.stack}`);
+  });
+  return { isDone, isBehind: disk.steps < at };
+}
+
+type StepOf = ReturnType<typeof everyStep> extends Generator<infer Step> ? Step : never;
 
 for (const work of WORKS) {
   for (const format of ["plain", "checked"] as const) {
@@ -120,16 +143,13 @@ for (const work of WORKS) {
     if (isConverting && (format === "plain") !== work.name.endsWith("checked")) continue;
     test(`${work.name} a ${format} log loses nothing, at whatever step it is stopped`, async () => {
       let refusals = 0;
-      for (const { survival, areNamesUnordered, step, seed, isOver } of everyStep()) {
-        let isDone = false;
-        const { disk, cutAt, history, events } = await prepare(format, seed, work);
+      for (const step of everyStep()) {
+        const { disk, cutAt, history, events } = await prepare(format, step.seed, work);
         const expected = events.slice(0, work.kept);
-        Object.assign(disk.faults, { crashAtStep: disk.steps + step, areNamesUnordered });
-        await work.run(upkeep(disk), cutAt).then(() => isDone = true, (error) => {
-          assert.ok(disk.hasCrashed, `${error.stack}`);
-        });
-        if (isDone) isOver();
-        let after = disk.crash(survival);
+        const run = (options: UpkeepOptions) => work.run(options, cutAt);
+        const { isDone, isBehind } = await withAccident(disk, step, run);
+        if (isBehind) step.isOver();
+        let after = disk.crash(step.survival);
         let found = await start(after);
         if ("message" in found) {
           refusals++;
@@ -169,17 +189,14 @@ for (const work of WORKS) {
 }
 
 test("a backup that is stopped leaves no half copy under its name, and the log as it was", async () => {
-  for (const { survival, areNamesUnordered, step, seed, isOver } of everyStep()) {
-    let isDone = false;
+  for (const step of everyStep()) {
     const work = { name: "", run: () => Promise.resolve(), kept: 3 };
-    const { disk, events } = await prepare("checked", seed, work);
+    const { disk, events } = await prepare("checked", step.seed, work);
     const before = disk.contentOf(LOG_PATH);
-    Object.assign(disk.faults, { crashAtStep: disk.steps + step, areNamesUnordered });
-    await backupLog(LOG_PATH, COPY, upkeep(disk)).then(() => isDone = true, (error) => {
-      assert.ok(error instanceof CrashError || disk.hasCrashed);
-    });
-    if (isDone) isOver();
-    const after = disk.crash(survival);
+    const run = (options: UpkeepOptions) => backupLog(LOG_PATH, COPY, options);
+    const { isDone, isBehind } = await withAccident(disk, step, run);
+    if (isBehind) step.isOver();
+    const after = disk.crash(step.survival);
     assert.deepEqual(after.contentOf(LOG_PATH), before);
     if (!isDone && !after.paths.includes(COPY)) continue;
     const copy = await openTestLog({ disk: after, readOnly: true, warn: assert.fail }, COPY);

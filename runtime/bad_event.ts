@@ -101,7 +101,7 @@ export function skippedWarning(log: EventLog, count: number, first: readonly Bad
 }
 
 /** How many of the bad events are worth to be kept for {@linkcode skippedWarning}. */
-export const BAD_EVENTS_KEPT = NAMED_MAX;
+export const BAD_EVENTS_KEPT: number = NAMED_MAX;
 
 function nameOf({ log, sequence, number }: BadEvent): string {
   return log.counts === "events" ? `event ${sequence}` : `event ${number} of commit ${sequence}`;

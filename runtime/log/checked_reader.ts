@@ -169,9 +169,10 @@ export class CheckedReader implements LogReader {
       if (this.#at !== this.#to) throw this.#unsound();
       const step = this.#frames.take();
       if (step === "end") return false;
+      // What is sound is handed out first, up to the very damage.
+      if (step !== "frame" && isFull) return false;
       if (step === "fault") throw this.#damaged();
       if (step === "more") {
-        if (isFull) return false;
         this.#frames.fill();
         // What was in hand is used up: its place is the one at which the buffer begins now.
         this.#at = this.#to = 0;

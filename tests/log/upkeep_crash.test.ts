@@ -105,7 +105,7 @@ const ACCIDENTS = [
   { fault: "failAtStep", areNamesUnordered: false },
 ].flatMap((accident) => SURVIVALS.map((survival) => ({ ...accident, survival })));
 
-const ROUNDS = process.env.ALCEDO_LONG ? 30 : 1;
+const ROUNDS = process.env.ALCEDO_LONG ? 10 : 1;
 
 /** Each step, with everything that may happen at it; until one says that there are no more. */
 function* everyStep() {

@@ -97,6 +97,11 @@ export interface Health {
   readonly position: string;
   /** Durable bytes of the log. */
   readonly logBytes: number;
+  /**
+   * The snapshot with which a start would begin now: the newest commit that it shows, and how many
+   * milliseconds ago it was made. `undefined` if there is none.
+   */
+  readonly snapshot: { readonly sequence: number; readonly ageMs: number } | undefined;
   /** How often the log was appended to: commits share appends. */
   readonly flushes: number;
   /** Writes that wait for their turn. */
@@ -202,6 +207,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   readonly #handler: AppHandler<Model, Event>;
   readonly #changes: ChangeHub<Event>;
   readonly #log: EventLog;
+  readonly #modelVersion: string | undefined;
   readonly #report: (error: unknown) => void;
   /** What `waitUntil` was given and has not settled. */
   readonly #background = new Set<Promise<unknown>>();
@@ -222,6 +228,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     this.#handler = handler;
     this.#changes = changes;
     this.#log = log;
+    this.#modelVersion = app.modelVersion;
     this.#report = report;
     // A property, not a method: it is handed to servers by itself.
     this.fetch = (request, info = new OwnInfo(request)) => handler.fetch(request, info);
@@ -289,7 +296,14 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
       ...figures,
       position: formatPosition(this.#log.history, figures.durable),
       logBytes: this.#log.durableBytes,
+      snapshot: this.#snapshot(),
     };
+  }
+
+  #snapshot(): Health["snapshot"] {
+    if (this.#modelVersion === undefined || this.#closing !== undefined) return undefined;
+    const newest = this.#log.newestSnapshot?.(this.#modelVersion);
+    return newest && { sequence: newest.sequence, ageMs: Math.max(0, Date.now() - newest.time) };
   }
 
   close(): Promise<void> {

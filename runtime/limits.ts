@@ -65,6 +65,17 @@ export const REPLAY_PASSES_MAX: number = 100;
  */
 export const SKIPPED_COMMITS_MAX: number = 100_000;
 
+/**
+ * Bytes of log after which a new snapshot is made. To replay so many, in small JSON events, takes
+ * two to three seconds: about as long as a start may take, and longer than one from a snapshot of a
+ * million entries.
+ */
+export const SNAPSHOT_LOG_BYTES: number = 256 * 1024 * 1024;
+
+/** Milliseconds after which a snapshot that could not be made is tried again, at first and at most. */
+export const SNAPSHOT_RETRY_MS: number = 60_000;
+export const SNAPSHOT_RETRY_MS_MAX: number = 3_600_000;
+
 /** Reads that may wait while an in-place model is rebuilt: as many as writes. */
 export const HELD_READS_MAX: number = WRITE_QUEUE_MAX;
 

@@ -40,6 +40,8 @@ export interface MadeSnapshot {
   readonly path: string;
   /** The newest commit (or event) that it shows. */
   readonly sequence: number;
+  /** Bytes of the log that it shows. */
+  readonly logBytes: number;
   /** Bytes of the model. */
   readonly bytes: number;
 }
@@ -91,7 +93,7 @@ export async function makeSnapshot<Model, Event>(
       throw refused("make snapshot of", path, "another log has been put in its place meanwhile");
     }
     const name = writeSnapshot(path, head, body, options);
-    return { path: name, sequence: found.sequence, bytes: body.length };
+    return { path: name, sequence: found.sequence, logBytes: found.end, bytes: body.length };
   } finally {
     await log.close();
   }

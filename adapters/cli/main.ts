@@ -2,7 +2,9 @@
  * The command: `mod.ts app.ts [options]`, and `mod.ts events COMMAND …`.
  */
 
+import { resolve } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { exitWith } from "./exit.ts";
 import { loadDefault } from "./load_module.ts";
 import { describeOptions, readCommandLine, resolveSettings, UsageError } from "./options.ts";
@@ -36,7 +38,8 @@ export async function main(): Promise<void> {
     if (surplus !== undefined) throw new UsageError(`unknown argument "${surplus}"; see --help`);
     const settings = resolveSettings(line.flags, process.env, {});
     const app = await loadDefault(path, "serve", faultOfServable);
-    await start(app as Servable<unknown, unknown>, settings);
+    const module = pathToFileURL(resolve(path)).href;
+    await start(app as Servable<unknown, unknown>, settings, { module });
   } catch (error) {
     exitWith(error);
   }

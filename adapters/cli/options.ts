@@ -6,7 +6,12 @@
 import { parseArgs } from "#std/cli/parse_args";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
-import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "../../runtime/limits.ts";
+import {
+  BODY_BYTES_MAX,
+  REQUEST_TIMEOUT_MS,
+  SNAPSHOT_LOG_BYTES,
+  WRITE_QUEUE_MAX,
+} from "../../runtime/limits.ts";
 import type { OnBadEvent } from "../../runtime/replay.ts";
 import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
 
@@ -54,6 +59,17 @@ export interface ServerSettings {
    */
   onBadEvent?: OnBadEvent;
   /**
+   * Bytes of log after which a snapshot of the model is made, if the application has a
+   * `modelVersion`; no less than the snapshot before has. 0: never.
+   * @default {256 MiB}
+   */
+  snapshotBytes?: number;
+  /**
+   * Makes a snapshot when the server is stopped, so that the next start is a short one.
+   * @default {false}
+   */
+  snapshotOnStop?: boolean;
+  /**
    * Bytes that a write's body may have.
    * @default {4 MiB}
    */
@@ -79,6 +95,8 @@ export interface ResolvedSettings {
   readonly readOnly: boolean;
   readonly isNew: boolean;
   readonly onBadEvent: OnBadEvent;
+  readonly snapshotBytes: number;
+  readonly snapshotOnStop: boolean;
   readonly bodyBytesMax: number;
   readonly requestTimeoutMs: number;
   readonly writeQueueMax: number;
@@ -148,6 +166,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "what an event that cannot be applied does: stop, or skip it and its commit",
     fallback: "stop",
     parse: oneOf("stop", "skip"),
+  },
+  snapshotBytes: {
+    flag: "snapshot-bytes",
+    value: "SIZE",
+    help: "bytes of log after which a snapshot is made; 0 for never",
+    fallback: `${SNAPSHOT_LOG_BYTES / 1024 ** 2}MiB`,
+    parse: parseSize,
+  },
+  snapshotOnStop: {
+    flag: "snapshot-on-stop",
+    value: undefined,
+    help: "make a snapshot when the server is stopped",
+    fallback: "false",
+    parse: parseSwitch,
   },
   bodyBytesMax: {
     flag: "max-body-bytes",
@@ -265,6 +297,8 @@ export function resolveSettings(
     readOnly: given("readOnly") ?? settings.readOnly ?? false,
     isNew: given("isNew") ?? settings.isNew ?? false,
     onBadEvent: given("onBadEvent") ?? settings.onBadEvent ?? "stop",
+    snapshotBytes: given("snapshotBytes") ?? settings.snapshotBytes ?? SNAPSHOT_LOG_BYTES,
+    snapshotOnStop: given("snapshotOnStop") ?? settings.snapshotOnStop ?? false,
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,

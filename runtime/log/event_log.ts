@@ -45,12 +45,16 @@ export interface StoredCommit {
   readonly events: readonly Uint8Array[];
 }
 
-/** A stored model: what a replay can begin with instead of the first model. */
-export interface Snapshot {
+/** What a snapshot shows. */
+export interface SnapshotPlace {
   /** The newest sequence that it shows. */
   readonly sequence: number;
   /** When it was made, in milliseconds since 1970. */
   readonly time: number;
+}
+
+/** A stored model: what a replay can begin with instead of the first model. */
+export interface Snapshot extends SnapshotPlace {
   /** The model, as the application's model codec encoded it. */
   readonly model: Uint8Array;
 }
@@ -126,6 +130,8 @@ export interface EventLog {
    * not fit is passed over, with a warning. A log that has not got this is always replayed.
    */
   snapshot?(modelVersion: string): Snapshot | undefined;
+  /** What that snapshot shows, without the model being read. */
+  newestSnapshot?(modelVersion: string): SnapshotPlace | undefined;
 
   /**
    * Appends commits: at least one, and no more than `FLUSH_BYTES_MAX` bytes of them unless

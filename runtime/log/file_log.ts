@@ -17,8 +17,10 @@ import type {
   EventBatch,
   EventLog,
   Snapshot,
+  SnapshotPlace,
   StoredCommit,
 } from "./event_log.ts";
+import type { Snapshots } from "./find_snapshot.ts";
 import { SEAL } from "./frame.ts";
 import { CheckedFramer, type Framer } from "./framer.ts";
 import type { FrameReaderOptions } from "./frame_reader.ts";
@@ -47,7 +49,8 @@ export interface FileLogParts {
   readonly writing: LogWriting | undefined;
   /** Why it is only read. */
   readonly readOnly: string | undefined;
-  readonly snapshot: (modelVersion: string) => Snapshot | undefined;
+  /** The snapshots beside it, unless they are not to be used. */
+  readonly snapshots: Snapshots | undefined;
   readonly warn: (message: string) => void;
 }
 
@@ -179,7 +182,12 @@ export class FileLog implements EventLog {
   }
 
   snapshot(modelVersion: string): Snapshot | undefined {
-    return this.#parts.snapshot(modelVersion);
+    return this.#parts.snapshots?.load(this.#parts.file, modelVersion);
+  }
+
+  newestSnapshot(modelVersion: string): SnapshotPlace | undefined {
+    const newest = this.#parts.snapshots?.newest(this.#parts.file, modelVersion);
+    return newest && { sequence: newest.sequence, time: newest.time / 1000 };
   }
 
   async append(commits: readonly Commit[]): Promise<void> {
@@ -192,17 +200,21 @@ export class FileLog implements EventLog {
     const bytes = framer.frame(commits, { offset, durable: this.#synced });
     this.#checkFile();
     this.#write(bytes);
-    if (this.durability === "always") await this.#sync(commits.length);
+    // An empty event at the end of a plain log is told by the mark alone from what a crash leaves.
+    const endsInZero = this.counts === "events" && endsEmpty(commits);
+    const isSynced = this.durability === "always" || endsInZero;
+    if (isSynced) await this.#sync(commits.length);
     index.add(this.#sequence + 1, offset);
     framer.accept();
     this.#sequence = framer.sequence;
     this.#end = offset + bytes.length;
-    if (this.counts === "events" && endsEmpty(commits)) this.#mustSyncMark = true;
-    if (this.durability === "always") this.#noteSynced(this.#end, this.#sequence);
+    if (endsInZero) this.#mustSyncMark = true;
+    if (isSynced) this.#noteSynced(this.#end, this.#sequence);
     else await this.#periodic?.written(this.#end, this.#sequence);
   }
 
   #noteSynced(end: number, sequence: number): void {
+    if (end < this.#synced) return; // A sync in the background that began before.
     this.#synced = end;
     const mark = this.#parts.writing?.mark;
     mark?.write(end, sequence);

@@ -53,11 +53,9 @@ export class Snapshots {
     return undefined;
   }
 
-  /** Which is the newest, and when it was made, in milliseconds since 1970. */
-  newest(file: DiskFile, modelVersion: string): { sequence: number; time: number } | undefined {
-    for (const { head } of this.#fitting(file, modelVersion)) {
-      return { sequence: head.sequence, time: head.time / 1000 };
-    }
+  /** What the newest one of a model of this version that fits the log says about itself. */
+  newest(file: DiskFile, modelVersion: string): FoundSnapshotHead | undefined {
+    for (const { head } of this.#fitting(file, modelVersion)) return head;
     return undefined;
   }
 
@@ -98,9 +96,12 @@ export class Snapshots {
   #misfitOf(file: DiskFile, fileId: bigint, head: FoundSnapshotHead): string | undefined {
     if (head.fileId !== fileId) return "it belongs to another log";
     if (head.offset > file.size()) return "it shows more than there is in the log";
-    return crcBefore({ file, fileId, path: this.#path }, head.offset) === head.crc
-      ? undefined
-      : "the log has something else where it ends";
+    try {
+      const crc = crcBefore({ file, fileId, path: this.#path }, head.offset);
+      return crc === head.crc ? undefined : "the log has something else where it ends";
+    } catch (error) {
+      return `the log cannot be read where it ends (${messageOf(error)})`;
+    }
   }
 
   #list(): string[] {

@@ -259,7 +259,7 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     summedFrom: start?.link.offset ?? 0,
     writing: { framer, lock, mark, durability },
     readOnly: undefined,
-    snapshot: (modelVersion) => snapshots.load(file, modelVersion),
+    snapshots,
     warn,
   });
 }
@@ -373,7 +373,7 @@ function openToRead(path: string, options: LogOptions): EventLog {
       summedFrom: start?.link.offset ?? 0,
       writing: undefined,
       readOnly: "it was opened to be read only",
-      snapshot: (modelVersion) => snapshots.load(file, modelVersion),
+      snapshots,
       warn,
     });
   } catch (error) {

@@ -68,7 +68,7 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
       summedFrom: start?.link.offset ?? 0,
       writing: undefined,
       readOnly: "it was opened to be read only",
-      snapshot: (version) => snapshots?.load(file, version),
+      snapshots,
       warn,
     });
     return { log: reader, file, found };

@@ -104,3 +104,14 @@ for (const format of ["checked", "plain"] as const) {
     assert.deepEqual([after.durable, after.history], [3, running.log.history]);
   });
 }
+
+test("plain log keeps an empty event at its end when only the process ends", async () => {
+  for (const durability of ["always", "everysec", "no"] as const) {
+    const { disk, log, append, clock } = await run("plain", durability);
+    await append(1);
+    await log.append([{ events: [new Uint8Array(0)], bytes: 1 }]);
+    const next = disk.restart();
+    const again = await openTestLog({ disk: next, clock, warn: assert.fail });
+    assert.equal(again.durable, 2, durability);
+  }
+});

@@ -140,7 +140,6 @@ class World {
     this.counts.steps.push(this.#disk.steps);
     // What a weaker durability has acknowledged, a failed sync may forget, too.
     if (this.#isFaulty) this.#present = this.#durable;
-    if (this.#scenario.durability !== "always") this.#doubtZeros();
     if (life.end === "kill") this.#disk = this.#disk.restart();
     else {
       this.#disk = this.#disk.crash(life.end);

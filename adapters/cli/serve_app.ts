@@ -14,6 +14,7 @@ import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
 import { printError, printWarning } from "../print.ts";
+import { keepSnapshots, type SnapshotKeeper } from "../snapshots.ts";
 import { exitWith, StartError } from "./exit.ts";
 import {
   describeOptions,
@@ -84,7 +85,7 @@ export async function serveApp<Model, Event>(
     if (line.version) return printAndExit(versionLine());
     const [surplus] = line.positional;
     if (surplus !== undefined) throw new UsageError(`unknown argument "${surplus}"; see --help`);
-    return await start(app, resolveSettings(line.flags, process.env, options), options.log);
+    return await start(app, resolveSettings(line.flags, process.env, options), options);
   } catch (error) {
     exitWith(error);
   }
@@ -104,7 +105,7 @@ export function printAndExit(text: string): never {
 export async function start<Model, Event>(
   app: Servable<Model, Event>,
   settings: ResolvedSettings,
-  log?: EventLog,
+  { log: given, module }: Pick<ServeOptions, "log" | "module"> = {},
 ): Promise<Serving<Model, Event> | Server> {
   const handler = handlerOf(app);
   if (handler !== undefined) {
@@ -113,6 +114,8 @@ export async function start<Model, Event>(
   }
   const fault = faultOfApp(app);
   if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
+  const { modelVersion } = app as App<Model, Event>;
+  const log = given ?? await openLogFile(settings, modelVersion);
   const engine = await openEngineOn(app as App<Model, Event>, settings, log);
   let server: Server;
   try {
@@ -121,24 +124,52 @@ export async function start<Model, Event>(
     await engine.close();
     throw error;
   }
+  const isKept = given === undefined && !settings.readOnly && modelVersion !== undefined;
+  const snapshots = isKept ? snapshotsOf(log, modelVersion, settings, module) : undefined;
   const stop = async () => {
+    await snapshots?.stop();
     await server.stop({ graceMs: STOP_GRACE_MS });
     await engine.close();
   };
-  return { ...announce(server, stop), engine };
+  const afterwards = settings.snapshotOnStop ? () => snapshots?.makeLast() : undefined;
+  return { ...announce(server, stop, afterwards), engine };
+}
+
+/** What makes snapshots of the log, if another process can load the application. */
+function snapshotsOf(
+  log: EventLog,
+  modelVersion: string,
+  { snapshotBytes }: ResolvedSettings,
+  module: string | undefined,
+): SnapshotKeeper | undefined {
+  if (module === undefined) {
+    printWarning(
+      "no snapshots are made, though the application has a modelVersion: call serve with " +
+        "{ module: import.meta.url }",
+    );
+    return undefined;
+  }
+  return keepSnapshots({ log, module, modelVersion, snapshotBytes, warn: printWarning });
+}
+
+async function openLogFile(
+  settings: ResolvedSettings,
+  modelVersion: string | undefined,
+): Promise<EventLog> {
+  const { eventsFile, eventsFormat: format, durability, readOnly, isNew } = settings;
+  try {
+    return await openFileLog(eventsFile, { format, durability, readOnly, isNew, modelVersion });
+  } catch (error) {
+    throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
+  }
 }
 
 async function openEngineOn<Model, Event>(
   app: App<Model, Event>,
   settings: ResolvedSettings,
-  given: EventLog | undefined,
+  log: EventLog,
 ): Promise<Engine<Model, Event>> {
-  const { eventsFile, bodyBytesMax, requestTimeoutMs, writeQueueMax, onBadEvent } = settings;
-  const { eventsFormat: format, durability, readOnly, isNew } = settings;
-  const options = { format, durability, readOnly, isNew };
-  const log = given ?? await openFileLog(eventsFile, options).catch((error) => {
-    throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
-  });
+  const { bodyBytesMax, requestTimeoutMs, writeQueueMax, onBadEvent } = settings;
   const risk = mayLose(log.durability ?? "always");
   if (risk !== undefined) printWarning(`--durability ${log.durability}: ${risk}`);
   if (log.readOnly !== undefined) printWarning(`"${log.name}" is served for reads alone`);
@@ -190,13 +221,25 @@ function explain(error: { code: string }, what: string): string {
   return `cannot ${what}: ${EXPLANATIONS[error.code]}`;
 }
 
-/** Says where the server listens, and stops it on a signal. */
-function announce(server: Server, stop: () => Promise<void>): Server {
+/**
+ * Says where the server listens, and stops it on a signal; then it does what is to be done
+ * afterwards, which may take its time.
+ */
+function announce(
+  server: Server,
+  stop: () => Promise<void>,
+  afterwards?: () => Promise<void> | undefined,
+): Server {
   let stopping: Promise<void> | undefined;
-  const stopOnce = () => stopping ??= stop();
+  let bound: ReturnType<typeof setTimeout> | undefined;
+  const stopOnce = () =>
+    stopping ??= stop().then(() => {
+      clearTimeout(bound);
+      return afterwards?.();
+    });
   const onSignal = () => {
     if (stopping !== undefined) process.exit(1);
-    const bound = setTimeout(() => {
+    bound = setTimeout(() => {
       printWarning("could not stop in time; what was answered is on disk");
       process.exit(1);
     }, 2 * STOP_GRACE_MS);

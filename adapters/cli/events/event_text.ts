@@ -28,8 +28,8 @@ function jsonIn(text: string): string | undefined {
   return text.replaceAll(/[\n\r\t]/g, " ").trim();
 }
 
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+/** What would move the cursor, or begin a line. */
+const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 
 /** Bytes for people: text in one line, else hexadecimal. */
 export function bytesAsText(bytes: Uint8Array): string {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { ClientLoad } from "../support/client_load.ts";
 import {
   type DiaryServer,
@@ -17,6 +18,7 @@ import { recoverDiary } from "../support/diary_file.ts";
 import { needsDisk, withDisk } from "../support/mounted_disk.ts";
 import { inject, testWithStrace } from "../support/strace.ts";
 
+const IS_LONG = Boolean(process.env["ALCEDO_LONG"]);
 const FORMATS = ["checked", "plain"] as const;
 
 /** Faults after which nothing is known of what was being written. */
@@ -40,7 +42,9 @@ testWithStrace("after a failed sync or write nothing is acknowledged until a res
       // The one keeps the last durable model; the other must build it again.
       const env = { DIARY_STYLE: format === "plain" ? "in-place" : "pure" };
       let server = await serveDiary(file, ["--events-format", format], env);
-      for (const [what, faults, clients] of FATAL) {
+      // In either format it is the same code that meets the fault.
+      const mine = FATAL.filter((_, i) => IS_LONG || FORMATS[i % FORMATS.length] === format);
+      for (const [what, faults, clients] of mine) {
         assert.equal(await server.post(`before ${what}`), 200);
         const kept = await server.entries();
         const trace = `${file}.trace-${kept.length}`;
@@ -128,7 +132,7 @@ for (const system of ["tmpfs", "ext4"] as const) {
         const logs = await Promise.all(FORMATS.map(async (format) => {
           const file = join(folder, `${format}.events`);
           const server = await serveDiary(file, ["--events-format", format]);
-          return { file, server, load: new ClientLoad({ padding: "x".repeat(1000) }) };
+          return { file, server, load: new ClientLoad({ padding: "x".repeat(1000), paceMs: 10 }) };
         }));
         const each = (step: (log: typeof logs[number]) => Promise<void>) =>
           Promise.all(logs.map(step));

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { ClientLoad } from "../support/client_load.ts";
 import { serveDiary, withDiaries } from "../support/diary_server.ts";
 
-const ROUNDS = process.env["ALCEDO_LONG"] ? 100 : 3;
+const ROUNDS = process.env["ALCEDO_LONG"] ? 100 : 2;
 /** Answers that must have come before the server is killed. */
 const ANSWERS_MIN = 40;
 

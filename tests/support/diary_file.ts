@@ -3,7 +3,7 @@
  * real files, in a moment.
  */
 
-import { copyFileSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { openFileLog } from "../../adapters/file_log.ts";
 import { type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
@@ -43,6 +43,9 @@ export async function makeDiary(
     copyFileSync(`${made}.mark`, `${file}.mark`);
   } finally {
     await log.close();
+    if (isCrashed) {
+      for (const name of ["", ".mark", ".lock"]) rmSync(`${made}${name}`, { force: true });
+    }
   }
 }
 

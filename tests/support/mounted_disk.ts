@@ -30,6 +30,8 @@ export interface MountedDisk {
   readonly folder: string;
   /** Fills it to the last block; returns what makes room again. */
   fill(): () => void;
+  /** Lets it be read only. */
+  makeReadOnly(): void;
   /** Cuts its power: from now on nothing gets to the disk, and every write or sync fails. */
   cut(): void;
   /**
@@ -89,6 +91,7 @@ export async function withDisk<T>(
       return await body({
         folder,
         fill: () => fill(join(folder, "ballast")),
+        makeReadOnly: () => run("mount", ["-o", "remount,ro", folder]),
         cut: () => run("python3", [POWER_CUT, folder, join(folder, `unsynced-${++cuts}`)]),
         remount(): void {
           run("umount", [folder]);

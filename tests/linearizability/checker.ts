@@ -143,7 +143,7 @@ class Search<State, Input, Output> {
   explain(): string {
     if (this.#furthest === undefined) return "no operation was tried";
     const { state, decisions, candidates } = this.#furthest;
-    const line = (index: number, note = "") => `\n  ${this.#describe(index)}${note}`;
+    const line = (index: number, note = "") => `\n  ${this.#inWords(index)}${note}`;
     const shown = decisions.slice(-SHOWN_MAX);
     return `after ${decisions.length} of ${this.#operations.length} operations, the last of them` +
       shown.map(({ operation, isDropped }) => line(operation, isDropped ? " (never)" : ""))
@@ -152,7 +152,7 @@ class Search<State, Input, Output> {
       candidates.map((operation) => line(operation)).join("");
   }
 
-  #describe(index: number): string {
+  #inWords(index: number): string {
     const { client, input, output, calledAt, endedAt } = this.#at(index);
     const answer = output === undefined ? "unknown" : JSON.stringify(output);
     return `[${calledAt}, ${endedAt}] client ${client}: ${JSON.stringify(input)} => ${answer}`;

@@ -129,7 +129,9 @@ function surveyChecked(subject: Subject): Survey {
   const size = file.size();
   const index = new SparseIndex();
   const { start } = subject;
-  const reader = new FrameReader(file, size, start?.link ?? FIRST);
+  const { link = FIRST } = start ?? {};
+  index.add(link.sequence, link.offset);
+  const reader = new FrameReader(file, size, link);
   let history = start?.history;
   let alwaysDurable = start?.alwaysDurable ?? true;
   let lastKind = -1;

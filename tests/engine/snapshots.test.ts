@@ -135,27 +135,29 @@ async function logWithSnapshot(format: LogFormat): Promise<{ disk: SimulatedDisk
 
 test("a start from a snapshot does not look at what the snapshot shows", async () => {
   for (const format of ["plain", "checked"] as const) {
-    const disk = simulatedDisk();
-    const writing = await openTestLog({ disk, format });
-    const app = listApp("pure");
-    // A plain log is known by its last 64 KiB.
-    const four = new TextEncoder().encode(`4${" ".repeat(70_000)}`);
-    await append(writing, [[encode(1), encode(2)], [encode(3)], [four]]);
-    await snapshotOf(app, disk);
-    await append(writing, [[encode(5)], [encode(6)]]);
-    await writing.close();
-    const content = disk.contentOf(LOG_PATH) ?? assert.fail();
-    const at = content.findIndex((byte, i) => byte === 0x32 && content[i - 1] === 1);
-    content[at] = 0x39;
-    disk.put(LOG_PATH, content);
-    const log = await openTestLog({ disk, modelVersion: VERSION, warn: assert.fail });
-    assert.deepEqual(await modelOf(app, log), [1, 2, 3, 4, 5, 6]);
-    await log.close();
-    if (format === "plain") continue;
-    // Who makes a snapshot from scratch looks at all of it, and who has no use for one as well.
-    await assert.rejects(snapshotOf(app, disk, true), { code: "log_unreadable" });
-    await assert.rejects(openTestLog({ disk }), { code: "log_unreadable" });
-    await assert.rejects(openTestLog({ disk, modelVersion: "2" }), { code: "log_unreadable" });
+    for (const more of [[], [5, 6]]) {
+      const disk = simulatedDisk();
+      const writing = await openTestLog({ disk, format });
+      const app = listApp("pure");
+      // A plain log is known by its last 64 KiB.
+      const four = new TextEncoder().encode(`4${" ".repeat(70_000)}`);
+      await append(writing, [[encode(1), encode(2)], [encode(3)], [four]]);
+      await snapshotOf(app, disk);
+      await append(writing, more.map((number) => [encode(number)]));
+      await writing.close();
+      const content = disk.contentOf(LOG_PATH) ?? assert.fail();
+      const at = content.findIndex((byte, i) => byte === 0x32 && content[i - 1] === 1);
+      content[at] = 0x39;
+      disk.put(LOG_PATH, content);
+      const log = await openTestLog({ disk, modelVersion: VERSION, warn: assert.fail });
+      assert.deepEqual(await modelOf(app, log), [1, 2, 3, 4, ...more]);
+      await log.close();
+      if (format === "plain") continue;
+      // Who makes a snapshot from scratch looks at all of it, and who has no use for one as well.
+      await assert.rejects(snapshotOf(app, disk, true), { code: "log_unreadable" });
+      await assert.rejects(openTestLog({ disk }), { code: "log_unreadable" });
+      await assert.rejects(openTestLog({ disk, modelVersion: "2" }), { code: "log_unreadable" });
+    }
   }
 });
 

@@ -57,8 +57,13 @@ export function needsDisk(system: FileSystem): ReturnType<typeof needs> {
   );
 }
 
+let couldMount: boolean | undefined;
+
 function canMount(): boolean {
-  if (process.getuid?.() !== 0) return false;
+  return couldMount ??= process.getuid?.() === 0 && mounts();
+}
+
+function mounts(): boolean {
   try {
     execFileSync("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], { stdio: "ignore" });
     return true;

@@ -46,10 +46,26 @@ export function readFully(file: DiskFile, into: Uint8Array, offset: number, name
   }
 }
 
-/** Writes `bytes` with one call. */
+/** Errors of a write that mean that there is no room, and that nothing else is wrong. */
+const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/** Whether an error says that there is no room on the disk. */
+export function isNoRoom(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && NO_ROOM.has(error.code);
+}
+
+/**
+ * Writes `bytes` with one call.
+ *
+ * @throws {AlcedoError} `log_full` if there is no room; a part may have been written then.
+ */
 export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, name: string): void {
-  const written = file.write(bytes, offset);
-  if (written < bytes.length) {
-    throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`);
+  let cause: unknown;
+  try {
+    if (file.write(bytes, offset) === bytes.length) return;
+  } catch (error) {
+    if (!isNoRoom(error)) throw error;
+    cause = error;
   }
+  throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`, { cause });
 }

@@ -20,6 +20,7 @@ import type {
   SnapshotPlace,
   StoredCommit,
 } from "./event_log.ts";
+import { isNoRoom } from "./file_bytes.ts";
 import type { Snapshots } from "./find_snapshot.ts";
 import { SEAL } from "./frame.ts";
 import { CheckedFramer, type Framer } from "./framer.ts";
@@ -61,9 +62,6 @@ export interface LogWriting {
   readonly mark: MarkWriter;
   readonly durability: Durability;
 }
-
-/** Errors of a write that mean that there is no room, and that nothing else is wrong. */
-const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
  * A sync in the foreground saves two changes of thread, and is what a single writer waits
@@ -262,7 +260,7 @@ export class FileLog implements EventLog {
       if (file.write(bytes, this.#end) === bytes.length) return;
     } catch (error) {
       cause = error;
-      if (!NO_ROOM.has(codeOf(error))) throw this.#fail("cannot be written", error);
+      if (!isNoRoom(error)) throw this.#fail("cannot be written", error);
     }
     // Part of it may be in the file: a crash now must not find it.
     try {

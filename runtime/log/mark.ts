@@ -138,8 +138,8 @@ export class MarkWriter {
     if (note !== undefined) this.writeNote(note.history, note.durability);
     this.writeBoth(mark.durable, mark.sequence);
     this.#try(() => {
-      // Never what somebody else has left there.
-      if (!isFresh) return;
+      // Never what somebody else has left there, nor half of a mark.
+      if (!isFresh || this.#hasFailed) return;
       disk.rename(fresh, this.#name);
       disk.syncFolder(path);
     });

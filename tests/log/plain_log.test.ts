@@ -337,3 +337,15 @@ test("plain log keeps what was acknowledged whatever sectors survive of what was
     }
   });
 });
+
+test("plain log that was made on a full disk opens when there is room", async () => {
+  const disk = newDisk();
+  disk.faults.roomBytes = 0;
+  const warnings: string[] = [];
+  await (await open(disk, { warn: (message) => void warnings.push(message) })).close();
+  assert.match(warnings[0] ?? "", /Cannot write "db\.events\.mark"/);
+  const next = disk.restart();
+  const log = await open(next, { warn: assert.fail });
+  assert.equal(log.durable, 0);
+  assert.ok(next.contentOf(`${PATH}.mark`) !== undefined);
+});

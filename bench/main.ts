@@ -19,6 +19,7 @@ import { type BenchName, type BenchOptions, HELP, parseOptions, UsageError } fro
 import { benchReads } from "./read.ts";
 import { benchReplay } from "./replay.ts";
 import { benchRivals } from "./rivals.ts";
+import { benchSnapshots } from "./snapshot.ts";
 import { formatTable } from "./table.ts";
 import { benchVerify } from "./verify.ts";
 import { benchWrites } from "./write.ts";
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<BenchName, RunBench>> = {
   log: benchLog,
   isolation: benchIsolation,
   replay: benchReplay,
+  snapshot: benchSnapshots,
   verify: benchVerify,
   changes: benchChanges,
 };

@@ -13,6 +13,7 @@ export const BENCHES = [
   "log",
   "isolation",
   "replay",
+  "snapshot",
   "verify",
   "changes",
 ] as const;

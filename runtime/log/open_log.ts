@@ -7,6 +7,7 @@
 
 import { decodeHex, encodeHex } from "#std/encoding/hex";
 import type { Clock } from "../clock.ts";
+import { AlcedoError } from "../errors.ts";
 import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
@@ -234,9 +235,16 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     if (!isSame) {
       const place = { offset: end, durable: end };
       const frame = framer.note(OPEN, openBody(history, durability), place);
-      appendNow(file, frame, end, path);
-      framer.accept();
-      end += frame.length;
+      try {
+        appendNow(file, frame, end, path);
+        framer.accept();
+        end += frame.length;
+      } catch (error) {
+        // Where it has nothing new to say, the log is as good without, and can be read meanwhile.
+        const hasNews = !isCarriedOn || !found.alwaysDurable || durability !== "always";
+        if (hasNews || !(error instanceof AlcedoError) || error.code !== "log_full") throw error;
+        warn(`The disk of the log "${path}" is full: nothing can be saved until there is room.`);
+      }
     }
   }
   const mark = new MarkWriter({

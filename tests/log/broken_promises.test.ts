@@ -105,7 +105,7 @@ test("harness finds a log that goes on after a failed sync", async () => {
 test("harness finds a mark that is written before the sync", async () => {
   const patch = {
     file: "log/file_log.ts",
-    from: /(if \(this\.durability === "always"\)) (await this\.#sync\(commits\.length\));/,
+    from: /(if \(isSynced\)) (await this\.#sync\(commits\.length\));/,
     to: "$1 { this.#noteSynced(offset + bytes.length, framer.sequence); $2 }",
   };
   await findsPatch(patch, { durability: "always" });

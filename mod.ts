@@ -49,6 +49,7 @@ export type {
   EventBatch,
   EventLog,
   Snapshot,
+  SnapshotPlace,
   StoredCommit,
 } from "./runtime/log/event_log.ts";
 export { memoryLog } from "./runtime/log/memory_log.ts";

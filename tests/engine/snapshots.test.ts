@@ -13,11 +13,12 @@ import { AlcedoError } from "../../runtime/errors.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
 import { markPath } from "../../runtime/log/mark.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
-import { listSnapshots } from "../../runtime/log/snapshot_file.ts";
+import { listSnapshots, removeUnfinished } from "../../runtime/log/snapshot_file.ts";
 import { type MadeSnapshot, makeSnapshot } from "../../runtime/make_snapshot.ts";
 import { replay } from "../../runtime/replay.ts";
 import { holds } from "../support/property.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
+import { SURVIVALS } from "../support/simulated_file.ts";
 import { LOG_PATH, openTestLog } from "../support/test_log.ts";
 import { anyFormat, append, simulatedDisk, upkeep } from "../support/upkeep.ts";
 
@@ -119,6 +120,34 @@ test("a start from a snapshot gives the model of the whole log, and applies only
       }
     }
   });
+});
+
+test("a snapshot that is stopped at any step leaves a start that has all, and is made again", async () => {
+  for (const survival of SURVIVALS) {
+    let isDone = false;
+    for (let step = 1; !isDone; step++) {
+      const disk = simulatedDisk(step);
+      const log = await openTestLog({ disk });
+      const app = listApp("in place");
+      await append(log, [[encode(1)], [encode(2)]]);
+      await snapshotOf(app, disk);
+      await append(log, [[encode(3)], [encode(4)]]);
+      Object.assign(disk.faults, { crashAtStep: disk.steps + step, areNamesUnordered: true });
+      await snapshotOf(app, disk).then(() => isDone = true, () => assert.ok(disk.hasCrashed));
+      const after = disk.crash(survival);
+      const options = { disk: after, modelVersion: VERSION, warn: assert.fail };
+      const applied: number[] = [];
+      const found = await openTestLog(options);
+      assert.deepEqual(await modelOf(listApp("in place", applied), found), [1, 2, 3, 4]);
+      assert.deepEqual(applied, applied.length === 0 ? [] : [3, 4]);
+      await append(found, [[encode(5)]]);
+      // As a server does when it starts.
+      removeUnfinished(LOG_PATH, after);
+      assert.equal((await snapshotOf(app, after)).sequence, 5);
+      const again = await openTestLog({ ...options, disk: after.crash("nothing") });
+      assert.deepEqual(await modelOf(app, again), [1, 2, 3, 4, 5]);
+    }
+  }
 });
 
 /** A log of six commits with a snapshot after the fourth, closed. */

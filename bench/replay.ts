@@ -40,6 +40,8 @@ interface Row {
   /** Its speed, divided by that of Alcedo with the plain log: whole, and without opening it. */
   readonly ofPlain: number;
   readonly ofPlainReplay: number;
+  /** The same by the processor time of the process, its start included. */
+  readonly ofPlainByCpu: number;
   readonly peakBytes: number;
   /** What of that the model alone does not take. */
   readonly aboveModelBytes: number;
@@ -72,6 +74,7 @@ export async function benchReplay(bench: Bench, runtimes: readonly Runtime[]): P
         "of the loop, batches",
         "of plain",
         "of plain, opened",
+        "of plain, by CPU",
         "peak MB",
         "above the model",
       ],
@@ -84,6 +87,7 @@ export async function benchReplay(bench: Bench, runtimes: readonly Runtime[]): P
         row.ofBatch.toFixed(2),
         row.ofPlain.toFixed(2),
         row.ofPlainReplay.toFixed(2),
+        row.ofPlainByCpu.toFixed(2),
         megabytes(row.peakBytes),
         megabytes(row.aboveModelBytes),
       ]),
@@ -106,6 +110,7 @@ async function replayOn(bench: Bench, runtime: Runtime): Promise<Row[]> {
   const hashes = new Set(rounds.flat().map(({ hash }) => hash));
   assert.equal(hashes.size, 1, "the replays end with different models");
   const speed = ({ ms }: Outcome): number => 1 / ms;
+  const cpuSpeed = ({ cpuMs }: Outcome): number => 1 / cpuMs;
   const replaySpeed = ({ ms, openMs }: Outcome): number => 1 / (ms - openMs);
   return REPLAYERS.map(({ name }, i) => {
     const own = rounds[i] ?? [];
@@ -120,6 +125,7 @@ async function replayOn(bench: Bench, runtime: Runtime): Promise<Row[]> {
       ofBatch: medianRatio(own, batch, speed),
       ofPlain: medianRatio(own, plain, speed),
       ofPlainReplay: medianRatio(own, plain, replaySpeed),
+      ofPlainByCpu: medianRatio(own, plain, cpuSpeed),
       peakBytes: of("peakBytes"),
       aboveModelBytes: of("peakBytes") - model.peakBytes,
     };

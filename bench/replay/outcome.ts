@@ -10,6 +10,8 @@ export interface Outcome {
   readonly ms: number;
   /** Of these: opening the log, before it is replayed. */
   readonly openMs: number;
+  /** Processor time of the whole process: others on the machine hardly change it. */
+  readonly cpuMs: number;
   readonly hash: number;
   /** The most memory that the process had. */
   readonly peakBytes: number;
@@ -17,7 +19,9 @@ export interface Outcome {
 
 /** Prints the outcome. */
 export function printOutcome(accounts: Accounts, ms: number, openMs: number): void {
-  const outcome: Outcome = { ms, openMs, hash: hashOf(accounts), peakBytes: peakBytes() };
+  const { user, system } = process.cpuUsage();
+  const cpuMs = (user + system) / 1000;
+  const outcome: Outcome = { ms, openMs, cpuMs, hash: hashOf(accounts), peakBytes: peakBytes() };
   console.log(JSON.stringify(outcome));
 }
 

@@ -347,12 +347,11 @@ export class FileLog implements EventLog {
       const seal = framer.note(SEAL, new Uint8Array(0), place);
       try {
         this.#write(seal);
+        this.#end += seal.length;
       } catch (error) {
-        // Cut back, and synced: the log is as good without.
-        if (codeOf(error) === "log_full") return;
-        throw error;
+        // Cut back: the log is as good without.
+        if (codeOf(error) !== "log_full") throw error;
       }
-      this.#end += seal.length;
     }
     try {
       file.syncNow();

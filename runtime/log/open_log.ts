@@ -332,13 +332,12 @@ function rewrite(file: DiskFile, path: string, { durable, end, format }: Survey)
  * Whether what was written over itself is what was looked at before: pages that a failed sync has
  * marked clean may go from the system's cache in between. The plain format cannot tell.
  */
-function isStillThere(subject: Subject, { durable, end, chain, history = "" }: Survey): boolean {
-  if (chain === undefined || durable >= end) return true;
-  const { fileId } = chain;
-  const mark = subject.mark?.newest;
-  const isMarked = mark?.fileId === fileId && mark.durable === durable;
-  const link = { offset: durable, sequence: (mark?.sequence ?? 0) + 1, before: undefined, fileId };
-  const start = isMarked ? { link, time: 0, history, alwaysDurable: true } : subject.start;
+function isStillThere(subject: Subject, found: Survey): boolean {
+  const { durable, end, chain, history = "", index } = found;
+  const place = index.before(durable);
+  if (chain === undefined || durable >= end || place === undefined) return true;
+  const link = { ...place, before: undefined, fileId: chain.fileId };
+  const start = { link, time: 0, history, alwaysDurable: true };
   const again = survey({ ...subject, start });
   return again.end === end && again.chain?.crc === chain.crc;
 }

@@ -8,8 +8,9 @@
 
 import { encodeHex } from "#std/encoding/hex";
 import { AlcedoError, messageOf } from "../errors.ts";
+import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import { writeFully } from "./file_bytes.ts";
+import { copyBytes, writeFully } from "./file_bytes.ts";
 import { OPEN } from "./frame.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
 import { framesBehind } from "./frame_search.ts";
@@ -58,6 +59,8 @@ interface CutPlace {
   readonly lost: number;
   /** What a checked log goes on with. */
   readonly chain: ChainEnd | undefined;
+  /** What was durable when its last frame was written: what follows may be in memory only. */
+  readonly durable: number;
 }
 
 /**
@@ -96,14 +99,15 @@ function findPlace(held: HeldLog, path: string, cutAt: number): CutPlace {
   if (formatOf({ file, path, mark }) === "plain") {
     const { sequence, last } = findInPlain(file, path, { cutAt, size });
     const lost = Math.max(0, last - sequence, marked - sequence);
-    return { format: "plain", sequence, lost, chain: undefined };
+    const durable = Math.max(0, cutAt - COMMIT_BYTES_MAX);
+    return { format: "plain", sequence, lost, chain: undefined, durable };
   }
-  const chain = findInChecked(file, path, { cutAt, size });
+  const { chain, durable } = findInChecked(file, path, { cutAt, size });
   const known = framesBehind(file, cutAt, chain.fileId).sequence;
   const isOurs = mark?.newest?.fileId === chain.fileId;
   const last = Math.max(known, isOurs ? marked : 0);
   const { sequence } = chain;
-  return { format: "checked", sequence, lost: Math.max(0, last - sequence), chain };
+  return { format: "checked", sequence, lost: Math.max(0, last - sequence), chain, durable };
 }
 
 interface Cut {
@@ -111,7 +115,11 @@ interface Cut {
   readonly size: number;
 }
 
-function findInChecked(file: DiskFile, path: string, { cutAt, size }: Cut): ChainEnd {
+function findInChecked(
+  file: DiskFile,
+  path: string,
+  { cutAt, size }: Cut,
+): { chain: ChainEnd; durable: number } {
   const frames = new FrameReader(file, size, FIRST);
   let before = 0;
   do {
@@ -126,7 +134,8 @@ function findInChecked(file: DiskFile, path: string, { cutAt, size }: Cut): Chai
   if (offset !== cutAt || fileId === undefined || crc === undefined) {
     throw noEnd(path, "frame", cutAt, [before, offset]);
   }
-  return { fileId, sequence: sequence - 1, crc, time: frames.head.time };
+  const { time, durable } = frames.head;
+  return { chain: { fileId, sequence: sequence - 1, crc, time }, durable };
 }
 
 /** The sequence of the event that ends there, and of the last one that can be read. */
@@ -176,7 +185,7 @@ function noEnd(path: string, what: string, cutAt: number, places: readonly numbe
 function cut(
   held: HeldLog,
   path: string,
-  { format, sequence, chain }: CutPlace,
+  { format, sequence, chain, durable }: CutPlace,
   options: RepairOptions,
 ): Pick<Repaired, "keptAs" | "snapshotsAside"> {
   const { cutAt, disk, random, timeOfDay, warn } = options;
@@ -190,29 +199,32 @@ function cut(
     : undefined;
   const snapshotsAside = putSnapshotsAside(path, sequence, options);
   const fileId = chain?.fileId ?? 0n;
+  const frame = chain === undefined
+    ? new Uint8Array(0)
+    : new CheckedFramer(chain, { timeOfDay, warn, name: path })
+      .note(OPEN, openBody(history, "always"), { offset: cutAt, durable: cutAt });
+  const end = cutAt + frame.length;
   const isOurs = mark?.newest?.fileId === fileId;
-  // First it says that all of this was durable: should the cut be torn, the log is refused, and not
-  // taken for one that ended so by itself. What was durable is kept aside by now.
+  // First it says that more was durable than there will be: should this be stopped before all of it
+  // is, the log is refused, and not taken for one that ended so by itself. What was durable is kept
+  // aside by now.
   const before = {
     fileId,
-    end: Math.max(size, isOurs ? mark.newest.durable : 0),
+    end: Math.max(size, isOurs ? mark.newest.durable : 0, end + 1),
     sequence: Math.max(sequence, isOurs ? mark.newest.sequence : 0),
     history: format === "plain" ? history : undefined,
   };
   let failure: string | undefined;
   writeMark(path, before, { disk, warn: (message) => failure ??= message });
   if (failure !== undefined) throw refused("repair", path, failure);
-  let end = cutAt;
   file.truncate(cutAt);
-  if (chain !== undefined) {
-    const framer = new CheckedFramer(chain, { timeOfDay, warn, name: path });
-    const frame = framer.note(OPEN, openBody(history, "always"), { offset: cutAt, durable: cutAt });
-    try {
-      writeFully(file, frame, cutAt, path);
-    } catch (error) {
-      throw refused("repair", path, `${messageOf(error)}; make room and do it again`);
-    }
-    end += frame.length;
+  // As at a start: it reads back, but a sync that failed may have left it in memory alone.
+  const from = Math.min(durable, cutAt);
+  copyBytes(file, file, { from, to: cutAt, at: from, path, name: path });
+  try {
+    if (frame.length > 0) writeFully(file, frame, cutAt, path);
+  } catch (error) {
+    throw refused("repair", path, `${messageOf(error)}; make room and do it again`);
   }
   file.syncNow();
   writeMark(path, { ...before, end, sequence }, { disk, warn });

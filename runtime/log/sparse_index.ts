@@ -35,6 +35,13 @@ export class SparseIndex {
     return { sequence: this.#sequences[at] ?? 1, offset: this.#offsets[at] ?? 0 };
   }
 
+  /** The last known place that is not behind `offset`, if there is one. */
+  before(offset: number): Place | undefined {
+    const at = this.#offsets.findLastIndex((known) => known <= offset);
+    const sequence = this.#sequences[at];
+    return sequence === undefined ? undefined : { sequence, offset: this.#offsets[at] ?? 0 };
+  }
+
   /** The number of entries whose sequence is not behind `sequence`. */
   #firstBehind(sequence: number): number {
     let low = 0;

@@ -9,7 +9,7 @@ import type { Durability, EventLog } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
-import { openTestLog } from "../support/test_log.ts";
+import { LOG_PATH, openTestLog } from "../support/test_log.ts";
 
 interface Running {
   readonly clock: SimulatedClock;
@@ -114,4 +114,15 @@ test("plain log keeps an empty event at its end when only the process ends", asy
     const again = await openTestLog({ disk: next, clock, warn: assert.fail });
     assert.equal(again.durable, 2, durability);
   }
+});
+
+test("checked log with everysec that is closed on a full disk says in its mark what it has", async () => {
+  const { disk, clock, log, append } = await run("checked", "everysec");
+  await append(2);
+  const { durableBytes } = log;
+  disk.faults.roomBytes = 0;
+  await log.close();
+  const next = disk.crash("nothing");
+  next.put(LOG_PATH, disk.contentOf(LOG_PATH)?.slice(0, durableBytes - 1) ?? new Uint8Array(0));
+  await assert.rejects(openTestLog({ disk: next, clock }), /but \d+ bytes were acknowledged/);
 });

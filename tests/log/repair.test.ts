@@ -168,3 +168,24 @@ test("after any damage, cutting where the refusal says makes a log that opens", 
     assert.deepEqual(kept, eventsIn([[bytes("first")], ...commits]).slice(0, kept.length));
   });
 });
+
+test("cutting off less than what is written then is refused until it is whole", async () => {
+  const disk = simulatedDisk();
+  const [, , , cutAt = 0] = await endsOf(disk, "checked");
+  const confirm = () => {
+    Object.assign(disk.faults, { failingSyncs: 1, failPath: LOG_PATH });
+    return true;
+  };
+  await assert.rejects(repairLog(LOG_PATH, { ...upkeep(disk), cutAt, confirm }), { code: "EIO" });
+  const next = disk.restart();
+  let place = 0;
+  await assert.rejects(openTestLog({ disk: next }), (error: Error) => {
+    place = Number(/--cut-at (\d+)/.exec(error.message)?.[1]);
+    return place >= cutAt;
+  });
+  await repairLog(LOG_PATH, { ...upkeep(next), cutAt: place });
+  const log = await openTestLog({ disk: next, warn: assert.fail });
+  await append(log, [[bytes("four")]]);
+  const after = await openTestLog({ disk: next.crash("nothing"), warn: assert.fail });
+  assert.equal(after.durable, 4);
+});

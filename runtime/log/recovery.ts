@@ -99,7 +99,15 @@ export function survey(subject: Subject): Survey {
  */
 export function formatOf({ file, path, mark }: Pick<Subject, "file" | "path" | "mark">): LogFormat {
   const size = file.size();
-  if (size === 0) return "plain";
+  if (size === 0) {
+    const { fileId = 0n, durable, sequence = 0 } = mark?.newest ?? {};
+    if (fileId === 0n || sequence === 0) return "plain";
+    throw unreadable(
+      path,
+      `it is empty, but ${durable} bytes of it (${sequence} commits) were acknowledged. Nothing ` +
+        `was changed: restore it from a backup with: events restore`,
+    );
+  }
   const reader = new FrameReader(file, size, FIRST);
   const step = reader.next();
   if (step === "frame" && reader.head.kind === FILE_HEAD) return "checked";
@@ -154,7 +162,7 @@ function surveyChecked(subject: Subject): Survey {
   // Of another log: but one without a commit says nothing.
   const isForeignMark = mark?.newest !== undefined && !isOurMark && mark.newest.sequence > 0;
   const marked = isOurMark ? mark?.newest : undefined;
-  const place = { path, end, size, sequence: next - 1 };
+  const place = { path, end, size, sequence: next - 1, unit: "commit" } as const;
   if (step === "fault" && reader.fault !== undefined) {
     const behind = framesBehind(file, end, fileId);
     const durable = Math.max(marked?.durable ?? 0, behind.durable);
@@ -198,6 +206,8 @@ interface Place {
   readonly end: number;
   readonly size: number;
   readonly sequence: number;
+  /** What a sequence counts. */
+  readonly unit: "commit" | "event";
 }
 
 interface Known {
@@ -208,11 +218,11 @@ interface Known {
 }
 
 function damaged(place: Place, fault: FrameFault, known: Known): AlcedoError {
-  const { path, end, size, sequence } = place;
+  const { path, end, size, sequence, unit } = place;
   if (fault.kind === "unknown") {
     return unreadable(
       path,
-      `at offset ${end}, after commit ${sequence}, ${fault.why}; use a newer Alcedo. Nothing ` +
+      `at offset ${end}, after ${unit} ${sequence}, ${fault.why}; use a newer Alcedo. Nothing ` +
         `was changed`,
     );
   }
@@ -220,7 +230,7 @@ function damaged(place: Place, fault: FrameFault, known: Known): AlcedoError {
   const durable = known.durable > end ? `; ${known.durable} bytes were durable once` : "";
   return unreadable(
     path,
-    `damaged at offset ${end}, after commit ${sequence}: ${fault.why}${durable}. Nothing was ` +
+    `damaged at offset ${end}, after ${unit} ${sequence}: ${fault.why}${durable}. Nothing was ` +
       `changed: ${remedy(place, known)}`,
   );
 }
@@ -228,18 +238,20 @@ function damaged(place: Place, fault: FrameFault, known: Known): AlcedoError {
 function tooShort(place: Place, known: Known): AlcedoError {
   return unreadable(
     place.path,
-    `it ends at offset ${place.end}, after commit ${place.sequence}, but ${known.durable} bytes ` +
+    `it ends at offset ${place.end}, after ${place.unit} ${place.sequence}, but ${known.durable} bytes ` +
       `were acknowledged. Nothing was changed: ${remedy(place, known)}`,
   );
 }
 
-function remedy({ path, end, sequence }: Place, { durable, lastKnown }: Known): string {
+function remedy({ path, end, sequence, unit }: Place, { durable, lastKnown }: Known): string {
   const lost = lastKnown - sequence;
-  const price = lost > 0
-    ? `give up ${lost} commits (${sequence + 1} to ${lastKnown})`
+  const price = lost === 1
+    ? `give up 1 ${unit} (${lastKnown})`
+    : lost > 0
+    ? `give up ${lost} ${unit}s (${sequence + 1} to ${lastKnown})`
     : durable > end
-    ? "go on without what follows, which is no commit,"
-    : "give up what follows, and nothing tells how many commits that is,";
+    ? `go on without what follows, which is no ${unit},`
+    : `give up what follows, and nothing tells how many ${unit}s that is,`;
   return `restore it from a backup with: events restore, or ${price} with: events repair ` +
     `"${path}" --cut-at ${end}`;
 }
@@ -268,7 +280,7 @@ function surveyPlain(subject: Subject): Survey {
   }
   const { end } = reader;
   const sequence = reader.next - 1;
-  const place = { path, end, size, sequence };
+  const place = { path, end, size, sequence, unit: "event" } as const;
   if (end < size) {
     if (marked !== undefined && marked.durable > end) {
       throw damaged(place, { kind: "broken", why: "the file ends within an event" }, {

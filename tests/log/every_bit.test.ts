@@ -107,6 +107,8 @@ function names(message: string, at: number, { frames, last }: Subject, isKnown =
     ? "give up what follows, and nothing tells how many commits that is,"
     : commit === last
     ? "go on without what follows, which is no commit,"
+    : commit === last - 1
+    ? `give up 1 commit (${last})`
     : `give up ${last - commit} commits (${commit + 1} to ${last})`;
   const place = at === 0
     ? "at offset 0, before commit 1"

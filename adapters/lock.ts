@@ -113,8 +113,12 @@ function takeFlock(path: string, holder: string): number | undefined {
     stdio: ["ignore", "ignore", "ignore", fd],
   });
   if (status === 0) {
-    fs.ftruncateSync(fd, 0);
-    fs.writeSync(fd, `${holder}\n`);
+    try {
+      fs.ftruncateSync(fd, 0);
+      fs.writeSync(fd, `${holder}\n`);
+    } catch {
+      // On a full disk: only the name of the holder is missing where the socket cannot tell it.
+    }
     return fd;
   }
   fs.closeSync(fd);

@@ -46,12 +46,17 @@ export function readFully(file: DiskFile, into: Uint8Array, offset: number, name
   }
 }
 
+/** The code of an error: a POSIX name, or one of our own. */
+export function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
 /** Errors of a write that mean that there is no room, and that nothing else is wrong. */
 const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /** Whether an error says that there is no room on the disk. */
 export function isNoRoom(error: unknown): boolean {
-  return typeof error === "object" && error !== null && "code" in error && NO_ROOM.has(error.code);
+  return NO_ROOM.has(codeOf(error));
 }
 
 /**

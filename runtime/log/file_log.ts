@@ -20,7 +20,7 @@ import type {
   SnapshotPlace,
   StoredCommit,
 } from "./event_log.ts";
-import { isNoRoom } from "./file_bytes.ts";
+import { codeOf, isNoRoom } from "./file_bytes.ts";
 import type { Snapshots } from "./find_snapshot.ts";
 import { SEAL } from "./frame.ts";
 import { CheckedFramer, type Framer } from "./framer.ts";
@@ -72,6 +72,9 @@ const FOREGROUND_COMMITS_MAX = 2;
 const FOREGROUND_MS_MAX = 0.5;
 /** After a sync that took longer, how many go to the background before the next try. */
 const BACKGROUND_FLUSHES = 1000;
+
+/** What is added to the path of a log for the file with which room is looked for. */
+export const ROOM = ".room";
 
 /** Milliseconds between two looks whether the path still leads to our file. */
 const PATH_CHECK_MS = 1000;
@@ -212,7 +215,8 @@ export class FileLog implements EventLog {
   }
 
   #noteSynced(end: number, sequence: number): void {
-    if (end < this.#synced) return; // A sync in the background that began before.
+    // After one that has failed no other one counts; and one in the background may have begun before.
+    if (this.#failed !== undefined || end < this.#synced) return;
     this.#synced = end;
     const mark = this.#parts.writing?.mark;
     mark?.write(end, sequence);
@@ -289,6 +293,8 @@ export class FileLog implements EventLog {
     } catch (error) {
       throw this.#fail("could not be synced", error);
     }
+    // Of two syncs at once only one is told of a failure, whichever it was about.
+    if (this.#failed !== undefined) throw this.#failed;
   }
 
   #fail(what: string, cause?: unknown): AlcedoError {
@@ -304,7 +310,7 @@ export class FileLog implements EventLog {
   /** Writes that much to a file beside the log, which may be torn or left behind for all we care. */
   hasRoom(bytes: number): Promise<boolean> {
     const { disk } = this.#parts;
-    const scratch = `${this.name}.room`;
+    const scratch = `${this.name}${ROOM}`;
     try {
       disk.remove(scratch);
       const file = disk.create(scratch);
@@ -374,7 +380,3 @@ function endsEmpty(commits: readonly Commit[]): boolean {
 
 /** What {@linkcode FileLog} reads to see that its file is as it was left. */
 const LAST_BYTES = new Uint8Array(2);
-
-function codeOf(error: unknown): unknown {
-  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-}

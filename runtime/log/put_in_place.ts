@@ -8,6 +8,7 @@
 
 import { encodeHex } from "#std/encoding/hex";
 import type { Disk, DiskFile } from "./disk.ts";
+import { codeOf } from "./file_bytes.ts";
 import { refused, type UpkeepOptions } from "./hold_log.ts";
 import { markPath, MarkWriter } from "./mark.ts";
 
@@ -55,17 +56,45 @@ export async function makeLog<Result>(
 export function putNew(path: string, made: MadeLog, options: UpkeepOptions): void {
   const { disk } = options;
   const aside = asidePath(path, options);
-  if (moveCompanions(path, aside, disk)) disk.syncFolder(path);
-  // Before the log has its name: from then on a server may open it, and write the mark itself.
-  writeMark(path, made, options);
   try {
-    disk.link(made.path, path);
-  } catch (cause) {
-    if (disk.identityOf(path) === undefined) throw cause;
-    throw refused("write", path, "there is such a file now");
+    if (disk.identityOf(path) !== undefined) throw refused("write", path, IS_THERE);
+    // Before the log has its name: from then on a server may open it, and write the mark itself.
+    putMark(path, aside, made, options);
+    disk.syncFolder(path);
+    // Only now: without mark and snapshots a server would begin an empty log here.
+    if (moveSnapshots(path, aside, disk)) disk.syncFolder(path);
+    linkNew(made.path, path, disk);
+    disk.remove(made.path);
+  } finally {
+    disk.remove(markPath(made.path));
   }
-  disk.remove(made.path);
   disk.syncFolder(path);
+}
+
+const IS_THERE = "there is such a file now";
+
+/** Makes the mark of a log that is put where none is, in one step in place of one that is left. */
+function putMark(path: string, aside: string, made: MadeLog, options: UpkeepOptions): void {
+  const { disk } = options;
+  const mark = markPath(path);
+  const isLeft = disk.identityOf(mark) !== undefined;
+  writeMark(made.path, made, options);
+  const isMade = disk.identityOf(markPath(made.path)) !== undefined;
+  if (isLeft) disk.link(mark, markPath(aside));
+  if (isLeft && isMade) disk.rename(markPath(made.path), mark);
+  else if (isLeft) disk.remove(mark);
+  // Somebody who begins a log there may have made one meanwhile.
+  else if (isMade) linkNew(markPath(made.path), mark, disk);
+}
+
+/** @throws {AlcedoError} `log_refused` if there is something at `path`. */
+function linkNew(made: string, path: string, disk: Disk): void {
+  try {
+    disk.link(made, path);
+  } catch (cause) {
+    if (codeOf(cause) !== "EEXIST") throw cause;
+    throw refused("write", path, IS_THERE);
+  }
 }
 
 /** Puts a log in place of the one that is there, whose lock is held; returns where that is now. */
@@ -73,7 +102,9 @@ export function putInstead(path: string, made: MadeLog, options: UpkeepOptions):
   const { disk } = options;
   const aside = asidePath(path, options);
   disk.link(path, aside);
-  moveCompanions(path, aside, disk);
+  moveSnapshots(path, aside, disk);
+  const mark = markPath(path);
+  if (disk.identityOf(mark) !== undefined) disk.rename(mark, markPath(aside));
   // Only now: else the old log could be gone, or the new one have a mark that is not its own.
   disk.syncFolder(path);
   disk.rename(made.path, path);
@@ -95,10 +126,9 @@ export function snapshotPaths(path: string, disk: Disk): string[] {
   return disk.list(`${path}.snapshot-`).filter((name) => /\.snapshot-\d+$/.test(name));
 }
 
-/** Renames the mark and the snapshots of a log as if it were called `aside`. */
-function moveCompanions(path: string, aside: string, disk: Disk): boolean {
+/** Renames the snapshots of a log as if it were called `aside`; whether there were any. */
+function moveSnapshots(path: string, aside: string, disk: Disk): boolean {
   const names = snapshotPaths(path, disk);
-  if (disk.identityOf(markPath(path)) !== undefined) names.push(markPath(path));
   for (const name of names) disk.rename(name, aside + name.slice(path.length));
   return names.length > 0;
 }

@@ -76,22 +76,22 @@ export async function holdLog(path: string, disk: Disk): Promise<HeldLog> {
     // Whoever made it may have been stopped before its name was durable.
     disk.syncFolder(path);
     const lock = await disk.lock(path);
+    let file: DiskFile | undefined;
+    const release = () => {
+      file?.close();
+      lock.release();
+    };
     try {
-      const file = disk.open(path);
+      file = disk.open(path);
       // Until it was ours, the path could come to lead elsewhere.
       if (file?.identity === identity) {
-        const release = () => {
-          file.close();
-          lock.release();
-        };
         return { file, mark: readMark(disk, path), size: file.size(), release };
       }
-      file?.close();
     } catch (error) {
-      lock.release();
+      release();
       throw error;
     }
-    lock.release();
+    release();
   }
 }
 

@@ -48,6 +48,9 @@ const SLOT_BYTES = 32;
 const NOTE_AT = 2 * SLOT_BYTES;
 const HISTORY_BYTES = 16;
 
+/** What is added to the path of a mark that is not whole yet. */
+export const NEW_MARK = "-new";
+
 /** The path of the mark of the log at `path`. */
 export function markPath(path: string): string {
   return `${path}.mark`;
@@ -126,7 +129,7 @@ export class MarkWriter {
     this.#warn = warn;
     this.#view.setBigUint64(0, mark.fileId, true);
     // A new one gets its name when it is whole: whatever is found under it was a mark.
-    const fresh = `${this.#name}-new`;
+    const fresh = `${this.#name}${NEW_MARK}`;
     let isFresh = false;
     this.#try(() => {
       this.#file = disk.open(this.#name);
@@ -143,6 +146,11 @@ export class MarkWriter {
       disk.rename(fresh, this.#name);
       disk.syncFolder(path);
     });
+  }
+
+  /** Whether something of it could not be written. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Notes that so much is durable, in the slot that is older. */

@@ -11,13 +11,15 @@ import { AlcedoError } from "../errors.ts";
 import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
-import { copyBytes, writeFully } from "./file_bytes.ts";
-import { FileLog } from "./file_log.ts";
+import { codeOf, copyBytes, writeFully } from "./file_bytes.ts";
+import { FileLog, ROOM } from "./file_log.ts";
 import { Snapshots } from "./find_snapshot.ts";
 import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
+import { findLog } from "./hold_log.ts";
 import { unreadable } from "./log_reader.ts";
-import { durabilityCode, markPath, MarkWriter, readMark } from "./mark.ts";
+import { durabilityCode, markPath, MarkWriter, NEW_MARK, readMark } from "./mark.ts";
+import { firstBytes } from "./open_log_reader.ts";
 import {
   HISTORY_BYTES,
   isZeros,
@@ -26,6 +28,7 @@ import {
   type Survey,
   survey,
 } from "./recovery.ts";
+import { listSnapshots } from "./snapshot_file.ts";
 
 /** Options of {@linkcode openLog}. */
 export interface LogOptions {
@@ -98,7 +101,7 @@ function openToWrite(path: string, disk: Disk): DiskFile | undefined {
   try {
     return disk.open(path);
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    const code = codeOf(cause);
     if (code !== "EROFS" && code !== "EACCES" && code !== "EPERM") throw cause;
     throw unreadable(path, "it can only be read: make it writable, or start with --read-only", {
       cause,
@@ -110,7 +113,7 @@ function openToWrite(path: string, disk: Disk): DiskFile | undefined {
 function refuseLeftovers(path: string, what: string, options: LogOptions): void {
   const { disk, isNew } = options;
   const mark = readMark(disk, path);
-  const left = disk.list(`${path}.snapshot-`).filter((name) => /-\d+$/.test(name));
+  const left = listSnapshots(path, disk);
   // A log in which nothing was written was empty, too.
   if (mark !== undefined && mark.newest?.sequence !== 0) left.unshift(markPath(path));
   if (left.length === 0) return;
@@ -140,9 +143,7 @@ function create(path: string, options: LogOptions): void {
   const { disk } = options;
   try {
     if (options.format === "plain") {
-      const file = disk.create(path);
-      file.syncNow();
-      file.close();
+      disk.create(path).close(); // Synced when it is opened.
     } else {
       createChecked(path, options, (made) => {
         disk.link(made, path);
@@ -150,8 +151,11 @@ function create(path: string, options: LogOptions): void {
       });
     }
   } catch (error) {
-    // Somebody was quicker; theirs is opened, or found to be locked.
-    if (disk.identityOf(path) === undefined) throw error;
+    // Somebody was quicker, and may have tidied up: theirs is opened, or found to be locked. Nothing
+    // else is passed over: above all no sync that failed, since the next one would say that all is well.
+    const code = codeOf(error);
+    const isThere = code === "EEXIST" || code === "ENOENT" && disk.identityOf(path) !== undefined;
+    if (!isThere) throw error;
   }
 }
 
@@ -210,11 +214,14 @@ interface Locked {
 
 function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   const { disk, clock, warn, random, durability = "always" } = options;
-  for (const left of disk.list(`${path}.new-`)) disk.remove(left);
   const snapshots = new Snapshots(path, disk, warn);
   const start = snapshots.start(file, options.modelVersion);
   const subject = { file, path, mark: readMark(disk, path), warn, start };
   const found = survey(subject);
+  // Not before: where it is refused, nothing is changed.
+  for (const left of [...disk.list(`${path}.new-`), markPath(path) + NEW_MARK, path + ROOM]) {
+    disk.remove(left);
+  }
   if (found.end < found.size) cutTail(file, path, found, options);
   // Also a log that was closed in order: the sync of its last frame may have failed.
   rewrite(file, path, found);
@@ -254,13 +261,15 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     note: found.chain === undefined ? { history, durability } : undefined,
     warn,
   });
+  // A plain log keeps it with its mark: there it would go on as if nothing could be undone.
+  const isNoted = found.chain !== undefined || durability === "always" || !mark.hasFailed;
   return new FileLog({
     path,
     disk,
     clock,
     file,
     index: found.index,
-    history,
+    history: isNoted ? history : encodeHex(random(HISTORY_BYTES)),
     end,
     sequence: found.sequence,
     fileId: found.chain?.fileId,
@@ -354,13 +363,16 @@ function appendNow(file: DiskFile, frame: Uint8Array, end: number, path: string)
 }
 
 function openToRead(path: string, options: LogOptions): EventLog {
-  const { disk, clock, warn } = options;
-  const file = disk.openToRead(path);
-  if (file === undefined) throw unreadable(path, "there is no such file");
+  const { disk, clock, warn, random } = options;
+  const { file, mark, size } = findLog(path, disk);
   try {
+    if (size === 0) refuseLeftovers(path, "empty", { ...options, isNew: false });
     const snapshots = new Snapshots(path, disk, warn);
     const start = snapshots.start(file, options.modelVersion);
-    const found = survey({ file, path, mark: readMark(disk, path), warn, start });
+    // It may be written meanwhile: what comes behind must not be held against what was half written.
+    const found = survey({ file: firstBytes(file, size), path, mark, warn, start });
+    // Nobody knows whether what was not synced stays; if not, its places in the history go to others.
+    const isCertain = found.isClean || !found.alwaysDurable || found.end <= found.durable;
     if (found.end < found.size) {
       warn(
         `The log "${path}" ends with ${found.size - found.end} bytes that were never ` +
@@ -373,7 +385,7 @@ function openToRead(path: string, options: LogOptions): EventLog {
       clock,
       file,
       index: found.index,
-      history: found.history ?? encodeHex(options.random(HISTORY_BYTES)),
+      history: isCertain && found.history || encodeHex(random(HISTORY_BYTES)),
       end: found.end,
       sequence: found.sequence,
       fileId: found.chain?.fileId,

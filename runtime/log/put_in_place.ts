@@ -3,14 +3,14 @@
  * is then kept aside with its mark and its snapshots, whole, as `FILE.old-TIME`.
  *
  * At whatever step it is stopped, the path leads to a whole log, the old one or the new one, or
- * still to none; and never does a log stand beside another one's mark.
+ * still to none; and never does a log stand beside a mark that could be taken for its own.
  */
 
 import { encodeHex } from "#std/encoding/hex";
 import type { Disk, DiskFile } from "./disk.ts";
 import { codeOf } from "./file_bytes.ts";
 import { refused, type UpkeepOptions } from "./hold_log.ts";
-import { markPath, MarkWriter } from "./mark.ts";
+import { markPath, MarkWriter, readMark } from "./mark.ts";
 
 /** A log that was made: whole, and synced. */
 export interface MadeLog {
@@ -103,14 +103,35 @@ export function putInstead(path: string, made: MadeLog, options: UpkeepOptions):
   const aside = asidePath(path, options);
   disk.link(path, aside);
   moveSnapshots(path, aside, disk);
-  const mark = markPath(path);
-  if (disk.identityOf(mark) !== undefined) disk.rename(mark, markPath(aside));
+  moveMark(path, aside, made, options);
   // Only now: else the old log could be gone, or the new one have a mark that is not its own.
   disk.syncFolder(path);
   disk.rename(made.path, path);
   disk.syncFolder(path);
   writeMark(path, made, options);
   return aside;
+}
+
+/**
+ * Renames the mark of a log as if it were called `aside`. Meanwhile a checked log has one of no log
+ * at all: so a damaged end of it is still refused, and not taken for a torn one.
+ */
+function moveMark(path: string, aside: string, made: MadeLog, options: UpkeepOptions): void {
+  const { disk } = options;
+  const mark = markPath(path);
+  const found = readMark(disk, path);
+  if (found === undefined) return;
+  const isChecked = made.fileId !== 0n && found.newest?.fileId !== 0n;
+  // Neither that of the old log nor that of the new one, which may be the same.
+  const fileId = BigInt.asUintN(64, ~made.fileId);
+  if (isChecked) writeMark(made.path, { ...made, fileId, end: 0, sequence: 1 }, options);
+  const between = markPath(made.path);
+  if (isChecked && disk.identityOf(between) !== undefined) {
+    disk.link(mark, markPath(aside));
+    disk.rename(between, mark);
+  } else {
+    disk.rename(mark, markPath(aside));
+  }
 }
 
 /** A path that nothing has, for what is put aside now. */

@@ -14,6 +14,7 @@ import { backupLog, restoreLog } from "../../runtime/log/backup.ts";
 import type { Disk, DiskFile } from "../../runtime/log/disk.ts";
 import { holdLog } from "../../runtime/log/hold_log.ts";
 import { verifyLog } from "../../runtime/log/verify.ts";
+import { withFiles } from "../support/broken_disk.ts";
 import { SURVIVALS } from "../support/simulated_file.ts";
 import { LOG_PATH, openTestLog } from "../support/test_log.ts";
 import { append, eventsOf, simulatedDisk, upkeep, writeLog } from "../support/upkeep.ts";
@@ -81,7 +82,7 @@ test("a log that grows while it is opened to be read is not taken for a damaged 
   // The first look finds the second flush half written; all later ones find it, and more.
   let looks = 0;
   const growing: Disk = {
-    ...port(disk),
+    ...withFiles(disk, () => undefined),
     openToRead(path) {
       const file = disk.openToRead(path);
       if (file === undefined || path !== LOG_PATH) return file;
@@ -118,7 +119,7 @@ test("two who begin the same log at the same time: one opens it, the other finds
   let other: Awaited<ReturnType<typeof openTestLog>> | undefined;
   let opening: Promise<unknown> | undefined;
   const slow: Disk = {
-    ...port(disk),
+    ...withFiles(disk, () => undefined),
     link(path, to) {
       opening = openTestLog({ disk, random: upkeep(disk, { seed: 3 }).random })
         .then((log) => other = log);
@@ -148,7 +149,7 @@ test("a log whose mark cannot be read is let go of, file and lock", async () => 
   await writeLog(disk, "checked", ONE);
   let open = 0;
   const counting: Disk = {
-    ...port(disk),
+    ...withFiles(disk, () => undefined),
     open(path) {
       const file = disk.open(path);
       if (file === undefined) return undefined;
@@ -211,7 +212,7 @@ test("restoring leaves a log alone that was begun in the meantime, and its mark"
     disk.remove(MARK);
     let isBegun = false;
     const slow: Disk = {
-      ...port(disk),
+      ...withFiles(disk, () => undefined),
       link(path, to) {
         if (!isBegun) {
           disk.put(LOG_PATH, begun);
@@ -263,18 +264,31 @@ test("a log that is missing is begun although a snapshot of one was put aside", 
   await (await openTestLog({ disk })).close();
 });
 
-/** The port of a disk, to be changed. */
-function port(disk: Disk): Disk {
-  return {
-    open: (path) => disk.open(path),
-    openToRead: (path) => disk.openToRead(path),
-    create: (path) => disk.create(path),
-    remove: (path) => disk.remove(path),
-    link: (path, to) => disk.link(path, to),
-    rename: (path, to) => disk.rename(path, to),
-    list: (prefix) => disk.list(prefix),
-    identityOf: (path) => disk.identityOf(path),
-    syncFolder: (path) => disk.syncFolder(path),
-    lock: (path) => disk.lock(path),
-  };
-}
+test("restoring in place of a damaged log that is stopped never lets the next start go on with that", async () => {
+  for (const survival of SURVIVALS) {
+    for (let step = 1, isOver = false; !isOver; step++) {
+      const disk = simulatedDisk(step);
+      await writeLog(disk, "checked", ONE);
+      await backupLog(LOG_PATH, "copy", upkeep(disk));
+      const log = await openTestLog({ disk });
+      await append(log, TWO);
+      // Its last commit was acknowledged, and only its mark tells it from a torn one.
+      disk.flipBit(LOG_PATH, 8 * (log.durableBytes - 5));
+      disk.put(MARK, disk.contentOf(MARK) ?? assert.fail());
+      const next = disk.restart();
+      next.faults.crashAtStep = next.steps + step;
+      try {
+        await restoreLog("copy", LOG_PATH, { ...upkeep(next), isReplacing: true });
+        isOver = true;
+      } catch {
+        assert.ok(next.hasCrashed);
+      }
+      const found = next.crash(survival);
+      const { random } = upkeep(found, { seed: 3 });
+      const again = await openTestLog({ disk: found, random }).catch((error) => {
+        assert.equal(error.code, "log_unreadable");
+      });
+      if (again !== undefined) assert.notEqual(again.history, log.history, `step ${step}`);
+    }
+  }
+});

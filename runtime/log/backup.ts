@@ -11,7 +11,14 @@ import type { DiskFile } from "./disk.ts";
 import { copyBytes, writeFully } from "./file_bytes.ts";
 import { OPEN } from "./frame.ts";
 import { CheckedFramer } from "./framer.ts";
-import { findLog, type FoundLog, holdLog, refused, type UpkeepOptions } from "./hold_log.ts";
+import {
+  findLog,
+  type FoundLog,
+  type HeldLog,
+  holdLog,
+  refused,
+  type UpkeepOptions,
+} from "./hold_log.ts";
 import { openBody } from "./open_log.ts";
 import { durableByMark, firstBytes, surveyDurable } from "./open_log_reader.ts";
 import { type MadeLog, makeLog, putInstead, putNew } from "./put_in_place.ts";
@@ -29,7 +36,8 @@ export interface Copied {
 
 /**
  * Copies the durable part of the log at `path` to `dest`, with a mark beside it, and durably; and
- * the newest snapshot of it. The log may be written meanwhile: what is durable after the begin is not in the copy.
+ * the newest snapshot of it. The log may be written meanwhile: what is durable at the begin is in
+ * the copy.
  *
  * @throws {AlcedoError} `log_refused` if there is something at `dest`; `log_unreadable` if the log
  * is damaged. There is no copy then.
@@ -43,10 +51,12 @@ export async function backupLog(
   if (disk.identityOf(dest) !== undefined) {
     throw refused("back up", path, `"${dest}" is there already; choose another name`);
   }
+  const whole = await wholeEnd(path, options);
   const source = findLog(path, disk);
   try {
     const { file, mark } = source;
-    const end = durableEnd(source, path, options);
+    const isWhole = whole?.identity === file.identity;
+    const end = isWhole ? whole.end : durableEnd(source, path, options);
     return await makeLog(dest, options, (copy, name) => {
       copyStart(file, copy, { path, name, end, options });
       const found = survey({ file: copy, path, mark, warn });
@@ -60,7 +70,34 @@ export async function backupLog(
   }
 }
 
-/** Where the durable part of a log ends. */
+/**
+ * Where a log ends that nobody writes: at its last whole frame, which the next start will keep. The
+ * mark may say less, after a loss of power. `undefined` if it is in use, or cannot be written.
+ */
+async function wholeEnd(
+  path: string,
+  { disk, warn }: UpkeepOptions,
+): Promise<{ identity: string; end: number } | undefined> {
+  let held: HeldLog;
+  try {
+    held = await holdLog(path, disk);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (NOT_HELD.has(code)) return undefined;
+    throw error;
+  }
+  try {
+    const { file, mark } = held;
+    return { identity: file.identity, end: survey({ file, path, mark, warn }).end };
+  } finally {
+    held.release();
+  }
+}
+
+/** Why a log cannot be held, though it can be read. */
+const NOT_HELD: ReadonlySet<unknown> = new Set(["log_locked", "EROFS", "EACCES", "EPERM"]);
+
+/** Where the durable part of a log ends that may be written meanwhile. */
 function durableEnd(log: FoundLog, path: string, { warn }: UpkeepOptions): number {
   const { file, mark, size } = log;
   const marked = durableByMark(log);

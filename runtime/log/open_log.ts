@@ -231,6 +231,14 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     ? found.history
     : encodeHex(random(HISTORY_BYTES));
   let { end } = found;
+  // Before anything is appended: should that be torn, no mark of another log is beside it.
+  const mark = new MarkWriter({
+    disk,
+    path,
+    mark: { fileId: found.chain?.fileId ?? 0n, durable: end, sequence: found.sequence },
+    note: found.chain === undefined ? { history, durability } : undefined,
+    warn,
+  });
   let framer: CheckedFramer | PlainFramer;
   if (found.chain === undefined) {
     framer = new PlainFramer(found.sequence);
@@ -246,21 +254,18 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
         appendNow(file, frame, end, path);
         framer.accept();
         end += frame.length;
+        mark.write(end, found.sequence);
       } catch (error) {
         // Where it has nothing new to say, the log is as good without, and can be read meanwhile.
         const hasNews = !isCarriedOn || !found.alwaysDurable || durability !== "always";
-        if (hasNews || !(error instanceof AlcedoError) || error.code !== "log_full") throw error;
+        if (hasNews || !(error instanceof AlcedoError) || error.code !== "log_full") {
+          mark.close();
+          throw error;
+        }
         warn(`The disk of the log "${path}" is full: nothing can be saved until there is room.`);
       }
     }
   }
-  const mark = new MarkWriter({
-    disk,
-    path,
-    mark: { fileId: found.chain?.fileId ?? 0n, durable: end, sequence: found.sequence },
-    note: found.chain === undefined ? { history, durability } : undefined,
-    warn,
-  });
   // A plain log keeps it with its mark: there it would go on as if nothing could be undone.
   const isNoted = found.chain !== undefined || durability === "always" || !mark.hasFailed;
   return new FileLog({

@@ -205,30 +205,36 @@ function cut(
       .note(OPEN, openBody(history, "always"), { offset: cutAt, durable: cutAt });
   const end = cutAt + frame.length;
   const isOurs = mark?.newest?.fileId === fileId;
-  // First it says that more was durable than there will be: should this be stopped before all of it
-  // is, the log is refused, and not taken for one that ended so by itself. What was durable is kept
-  // aside by now.
+  // As at a start: it reads back, but it may be in memory only, or a sync of it may have failed.
+  const from = Math.min(durable, cutAt);
+  copyBytes(file, file, { from, to: cutAt, at: from, path, name: path });
+  file.syncNow();
+  // Then the mark says that more was durable than there will be: should this be stopped before all
+  // of it is, the log is refused, and not taken for one that ended so by itself. What was durable is
+  // kept aside by now.
   const before = {
     fileId,
     end: Math.max(size, isOurs ? mark.newest.durable : 0, end + 1),
     sequence: Math.max(sequence, isOurs ? mark.newest.sequence : 0),
     history: format === "plain" ? history : undefined,
   };
-  let failure: string | undefined;
-  writeMark(path, before, { disk, warn: (message) => failure ??= message });
-  if (failure !== undefined) throw refused("repair", path, failure);
+  writeMarkOrFail(path, before, disk);
   file.truncate(cutAt);
-  // As at a start: it reads back, but a sync that failed may have left it in memory alone.
-  const from = Math.min(durable, cutAt);
-  copyBytes(file, file, { from, to: cutAt, at: from, path, name: path });
   try {
     if (frame.length > 0) writeFully(file, frame, cutAt, path);
   } catch (error) {
     throw refused("repair", path, `${messageOf(error)}; make room and do it again`);
   }
   file.syncNow();
-  writeMark(path, { ...before, end, sequence }, { disk, warn });
+  writeMarkOrFail(path, { ...before, end, sequence }, disk);
   return { keptAs, snapshotsAside };
+}
+
+/** What a start goes by, here: a mark that says too much is not a matter of a warning. */
+function writeMarkOrFail(path: string, mark: Parameters<typeof writeMark>[1], disk: Disk): void {
+  let failure: string | undefined;
+  writeMark(path, mark, { disk, warn: (message) => failure ??= message });
+  if (failure !== undefined) throw refused("repair", path, `${failure} Then do it again`);
 }
 
 /** A snapshot of what is gone would never be used; it is kept under another name. */

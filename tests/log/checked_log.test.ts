@@ -273,3 +273,9 @@ test("checked log keeps its mark though half of another one was left beside it",
   const left = newDisk(new Uint8Array(0), disk.contentOf(`${PATH}.mark`));
   await assert.rejects(open(left), { message: new RegExp(`${log.durableBytes} bytes of it`) });
 });
+
+test("checked log is begun anew in an empty file beside a snapshot that was put aside", async () => {
+  const disk = newDisk(new Uint8Array(0));
+  disk.put(`${PATH}.snapshot-0000000000000001.old-1700000000000`, text("a snapshot"));
+  assert.equal((await open(disk)).durable, 0);
+});

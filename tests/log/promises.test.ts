@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WORKS } from "../support/log_work.ts";
 import { HARMS } from "../support/log_harm.ts";
 import { type LogCounts, runLogLives } from "../support/log_lives.ts";
 import { type LogPlanOptions, logScenarios } from "../support/log_plans.ts";
@@ -39,3 +40,9 @@ test("checked log finds all harm that is done to it, and refuses or cuts it as i
 test("plain log keeps its promises on a disk that fails and loses its power", async () => {
   await run(800, { format: "plain", harms: ["mark"] });
 });
+
+for (const format of ["checked", "plain"] as const) {
+  test(`${format} log keeps its promises when it is copied, cut, converted and squashed`, async () => {
+    await run(500, { format, works: WORKS });
+  });
+}

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { repairLog } from "../../runtime/log/repair.ts";
 import { verifyLog } from "../../runtime/log/verify.ts";
+import { withFiles } from "../support/broken_disk.ts";
 import { holds } from "../support/property.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import { LOG_PATH, openTestLog } from "../support/test_log.ts";
@@ -172,11 +173,16 @@ test("after any damage, cutting where the refusal says makes a log that opens", 
 test("cutting off less than what is written then is refused until it is whole", async () => {
   const disk = simulatedDisk();
   const [, , , cutAt = 0] = await endsOf(disk, "checked");
-  const confirm = () => {
-    Object.assign(disk.faults, { failingSyncs: 1, failPath: LOG_PATH });
-    return true;
-  };
-  await assert.rejects(repairLog(LOG_PATH, { ...upkeep(disk), cutAt, confirm }), { code: "EIO" });
+  // The second of its two syncs of the log.
+  let syncs = 0;
+  const failing = withFiles(disk, (file, path) => ({
+    syncNow() {
+      if (path === LOG_PATH && ++syncs === 2) disk.faults.failingSyncs = 1;
+      file.syncNow();
+    },
+  }));
+  const options = { ...upkeep(disk), disk: failing, cutAt };
+  await assert.rejects(repairLog(LOG_PATH, options), { code: "EIO" });
   const next = disk.restart();
   let place = 0;
   await assert.rejects(openTestLog({ disk: next }), (error: Error) => {

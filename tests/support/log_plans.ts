@@ -6,6 +6,7 @@
 import fc from "fast-check";
 import type { Harm } from "./log_harm.ts";
 import type { LogFault, LogLife, LogScenario } from "./log_lives.ts";
+import type { Work } from "./log_work.ts";
 import { type Survival, SURVIVALS } from "./simulated_file.ts";
 
 /** Which scenarios. */
@@ -13,6 +14,7 @@ export interface LogPlanOptions {
   readonly format?: LogScenario["format"];
   readonly harms?: readonly Harm["kind"][];
   readonly durability?: LogScenario["durability"];
+  readonly works?: readonly Work["kind"][];
 }
 
 /** Without sums, nobody can find a hole: in the plain format zeros are events. */
@@ -41,18 +43,10 @@ const fault: fc.Arbitrary<LogFault> = fc.record({
   amount: fc.integer({ min: 0, max: 500 }),
 });
 
-function life(
-  format: LogScenario["format"],
-  harms: readonly Harm["kind"][],
-): fc.Arbitrary<LogLife> {
+function life({ format, harms = [], works = [] }: LogPlanOptions): fc.Arbitrary<LogLife> {
   const survivals = format === "plain" ? PLAIN_SURVIVALS : SURVIVALS;
-  const harm = harms.length === 0 ? fc.constant(undefined) : fc.option(
-    fc.record({
-      kind: fc.constantFrom(...harms),
-      where: fc.integer({ min: 0, max: 9999 }).map((part) => part / 10_000),
-    }),
-    { nil: undefined, freq: 2 },
-  );
+  const harm = oneOf(harms);
+  const work = oneOf(works);
   const step = fc.integer({ min: 1, max: 70 });
   return fc.record({
     flushes: fc.array(
@@ -65,18 +59,34 @@ function life(
     end: fc.constantFrom<LogLife["end"]>("kill", "kill", ...survivals),
     writeBackChance: fc.constantFrom(0, 0, 0.1, 0.5),
     harm,
+    work,
   });
+}
+
+/** One of some kinds, somewhere in the log; or none. */
+function oneOf<Kind>(
+  kinds: readonly Kind[],
+): fc.Arbitrary<{ readonly kind: Kind; readonly where: number } | undefined> {
+  if (kinds.length === 0) return fc.constant(undefined);
+  const some = fc.record({
+    kind: fc.constantFrom(...kinds),
+    where: fc.integer({ min: 0, max: 9999 }).map((part) => part / 10_000),
+  });
+  return fc.option(some, { nil: undefined, freq: 2 });
 }
 
 /** Random scenarios. */
 export function logScenarios(options: LogPlanOptions = {}): fc.Arbitrary<LogScenario> {
-  const { format = "checked", harms = [] } = options;
+  const { format = "checked" } = options;
   return fc.record({
     seed: fc.integer(),
     format: fc.constant(format),
     durability: options.durability === undefined
       ? fc.constantFrom<LogScenario["durability"]>("always", "always", "always", "everysec", "no")
       : fc.constant(options.durability),
-    lives: fc.array(life(format, harms), { minLength: 1, maxLength: 4 }),
+    lives: fc.array(life({ ...options, format }), {
+      minLength: 1,
+      maxLength: options.works === undefined ? 4 : 8,
+    }),
   });
 }

@@ -113,16 +113,24 @@ export function putInstead(path: string, made: MadeLog, options: UpkeepOptions):
 }
 
 /**
- * Renames the mark of a log as if it were called `aside`. Meanwhile a checked log has one of no log
- * at all: so a damaged end of it is still refused, and not taken for a torn one.
+ * Gives a log's mark to what it will be called, `aside`, before another log is put in its place.
+ *
+ * Where the new log is a checked one with another id, the old mark stays as well: beside the new log
+ * it says nothing. If the ids are the same, a mark of no log at all takes its place: so a damaged
+ * end of the old log is still refused, and not taken for a torn one.
  */
 function moveMark(path: string, aside: string, made: MadeLog, options: UpkeepOptions): void {
   const { disk } = options;
   const mark = markPath(path);
   const found = readMark(disk, path);
   if (found === undefined) return;
-  const isChecked = made.fileId !== 0n && found.newest?.fileId !== 0n;
-  // Neither that of the old log nor that of the new one, which may be the same.
+  const old = found.newest;
+  if (made.fileId !== 0n && old !== undefined && old.fileId !== made.fileId) {
+    const history = old.fileId === 0n ? found.note?.history : undefined;
+    writeMark(aside, { ...old, end: old.durable, history }, options);
+    return;
+  }
+  const isChecked = made.fileId !== 0n;
   const fileId = BigInt.asUintN(64, ~made.fileId);
   if (isChecked) writeMark(made.path, { ...made, fileId, end: 0, sequence: 1 }, options);
   const between = markPath(made.path);

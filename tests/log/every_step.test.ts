@@ -1,7 +1,8 @@
 /**
  * A log whose process or machine stops at every single step of its first life (being made,
  * written, closed), and then at every single step of the next (being recovered, written, closed),
- * and once more in the one after; and one in which every single operation fails.
+ * and once more in the one after; in which every single operation fails; and which is copied, cut,
+ * converted, restored and squashed by somebody who is stopped at every single step.
  */
 
 import assert from "node:assert/strict";
@@ -13,6 +14,7 @@ import {
   type LogScenario,
   runLogLives,
 } from "../support/log_lives.ts";
+import { WORKS } from "../support/log_work.ts";
 import { Random } from "../support/random.ts";
 import { SURVIVALS } from "../support/simulated_file.ts";
 
@@ -25,6 +27,7 @@ const ENDS = {
 /** One commit, synced in the foreground; then more, in the background; some larger than pages. */
 const FIRST: LogLife = { flushes: [[[3, 40]], [[5], [6000, 9], [7]]], faults: [], end: "kill" };
 const NEXT: LogLife = { flushes: [[[8]], [[9]]], faults: [], end: "kill" };
+const WORK: LogLife = { flushes: [], faults: [], end: "kill" };
 
 async function run(scenario: LogScenario): Promise<LogCounts> {
   try {
@@ -80,5 +83,28 @@ for (const format of ["checked", "plain"] as const) {
       if (steps < first) break;
     }
     assert.ok(cases > 35 * ends.length, `${cases} cases`);
+  });
+
+  test(`${format} log keeps its promises when work on it is stopped at any step`, async () => {
+    let cases = 0;
+    for (const kind of WORKS) {
+      for (let step = 1;; step++) {
+        let isOver = false;
+        for (const end of env.ALCEDO_LONG ? ends : [ends[step % ends.length] ?? "kill"]) {
+          // What the work finds was torn, at one step or another; and so is the start after it.
+          const torn = { ...NEXT, crashAtStep: 15 + cases % 20 };
+          const counts = await run(scenario(cases++, [
+            FIRST,
+            { ...WORK, work: { kind: "backup", where: 0 } },
+            torn,
+            { ...WORK, work: { kind, where: 0.9 }, crashAtStep: step, end },
+            torn,
+          ]));
+          isOver = (counts.steps[3] ?? 0) < step;
+        }
+        if (isOver) break;
+      }
+    }
+    assert.ok(cases > 30 * WORKS.length, `${cases} cases`);
   });
 }

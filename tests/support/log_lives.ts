@@ -11,7 +11,7 @@
 
 import assert from "node:assert/strict";
 import { equal } from "#std/assert/equal";
-import { AlcedoError } from "../../runtime/errors.ts";
+import { restoreLog } from "../../runtime/log/backup.ts";
 import type { Disk } from "../../runtime/log/disk.ts";
 import {
   type Commit,
@@ -19,12 +19,14 @@ import {
   type EventLog,
   sizeInCommit,
 } from "../../runtime/log/event_log.ts";
+
 import { openLog } from "../../runtime/log/open_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { repairLog } from "../../runtime/log/repair.ts";
 import { replay } from "../../runtime/replay.ts";
 import type { SquashOptions } from "../../runtime/squash.ts";
 import { judge, readSlots } from "./checked_format.ts";
+import { contentOf, filesOf, isCode, put } from "./log_contents.ts";
 import { type Harm, harm } from "./log_harm.ts";
 import {
   type Contents,
@@ -116,6 +118,7 @@ class World {
   #other: Contents | undefined;
   #backup: WorkPlace["backup"];
   #copies = 0;
+  #isHalfRestored = false;
   /** What each position that was told means. */
   readonly #positions = new Map<string, string>();
   #timeOfDay = 1_700_000_000_000;
@@ -202,6 +205,7 @@ class World {
     if (work === undefined) return;
     this.#setFaults(0);
     this.#other = work.stopped;
+    this.#isHalfRestored = what.kind === "restore";
     try {
       await work.run();
     } catch (error) {
@@ -265,6 +269,10 @@ class World {
         await repairLog(PATH, { ...this.#options(), cutAt: place });
         return await this.#open(modelVersion);
       }
+      if (this.#isHalfRestored && String(error).includes("belongs to another log")) {
+        await this.#restoreAgain();
+        return await this.#open(modelVersion);
+      }
       if (!this.#isFaulty) throw error;
       assert.ok(!isCode(error, "log_unreadable"), `a fault is no damage: ${error}`);
       return undefined;
@@ -274,6 +282,15 @@ class World {
   /** Whether the log was being cut by hand, so that it may have to be cut again. */
   #isHalfCut(): boolean {
     return this.#other !== undefined && this.#other.written === this.#now.written;
+  }
+
+  /** A torn log may be refused while its own backup is put in its place. */
+  async #restoreAgain(): Promise<void> {
+    assert.ok(this.#backup !== undefined);
+    const { path, contents } = this.#backup;
+    await restoreLog(path, PATH, { ...this.#options(), isReplacing: true });
+    this.#now = contents;
+    this.#other = undefined;
   }
 
   #open(modelVersion?: string): Promise<EventLog> {
@@ -310,6 +327,7 @@ class World {
     }
     this.#now = { format, written: found, present: length, durable: length };
     this.#other = undefined;
+    this.#isHalfRestored = false;
     this.#isMarkBehind = false;
     this.#tell(log, 0);
     if (format === "plain") return;
@@ -478,37 +496,4 @@ class World {
     assert.deepEqual(filesOf(disk), before, "nothing was changed");
     this.counts.refused++;
   }
-}
-
-function put(disk: SimulatedDisk, path: string, bytes: Uint8Array | undefined): void {
-  if (bytes === undefined) disk.remove(path);
-  else disk.put(path, bytes);
-}
-
-function filesOf(disk: SimulatedDisk): Map<string, Uint8Array | undefined> {
-  const paths = disk.paths.filter((path) => !path.includes(".new-"));
-  return new Map(paths.map((path) => [path, disk.contentOf(path)]));
-}
-
-/** All commits of a log, in two ways that must agree. */
-async function contentOf(log: EventLog, random: Random): Promise<string[]> {
-  const commits: string[] = [];
-  while (commits.length < log.durable) {
-    const read = await log.readCommits(commits.length, random.upTo(5000));
-    assert.equal(read[0]?.sequence, commits.length + 1);
-    commits.push(...read.map(({ events }) => textOf(events)));
-  }
-  const events: Uint8Array[][] = commits.map(() => []);
-  for await (const batch of log.read(log.durable)) {
-    for (let i = 0; i < batch.count; i++) {
-      const at = batch.firstSequence + (batch.commitOf[i] ?? 0) - 1;
-      events[at]?.push(batch.bytes.slice(batch.bounds[2 * i], batch.bounds[2 * i + 1]));
-    }
-  }
-  assert.deepEqual(events.map(textOf), commits);
-  return commits;
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof AlcedoError && error.code === code;
 }

@@ -66,12 +66,12 @@ export interface LogWriting {
 /**
  * A sync in the foreground saves two changes of thread, and is what a single writer waits
  * for; one in the background lets the next writes be handled meanwhile. So: foreground for
- * a flush of few commits, as long as the disk as a rule answers in no more than a moment.
+ * a flush of few commits, as long as the disk answers about as fast as a context switch.
  */
 const FOREGROUND_COMMITS_MAX = 2;
-const FOREGROUND_MS_MAX = 1;
-/** Of about so many syncs the mean is taken. */
-const SYNCS_IN_MEAN = 16;
+const FOREGROUND_MS_MAX = 0.5;
+/** After a sync that took longer, how many go to the background before the next try. */
+const BACKGROUND_FLUSHES = 1000;
 
 /** What is added to the path of a log for the file with which room is looked for. */
 export const ROOM = ".room";
@@ -93,8 +93,8 @@ export class FileLog implements EventLog {
   #synced: number;
   #failed: AlcedoError | undefined;
   #closed = false;
-  /** How long syncs take, in milliseconds, as a moving mean. */
-  #syncMs = 0;
+  /** Flushes that must go to the background. */
+  #backgroundFlushes = 0;
   #pathChecked: number;
   /** Whether a plain log ends in an empty event: without its mark that is what a crash leaves. */
   #mustSyncMark = false;
@@ -281,12 +281,15 @@ export class FileLog implements EventLog {
   async #sync(commits: number): Promise<void> {
     const { file, clock } = this.#parts;
     try {
-      const start = clock.now();
-      if (commits > FOREGROUND_COMMITS_MAX || this.#syncMs > FOREGROUND_MS_MAX) await file.sync();
-      else file.syncNow();
-      // One that takes long, now and then, says little: it counts as twice too long, no more.
-      const ms = Math.min(clock.now() - start, 2 * FOREGROUND_MS_MAX);
-      this.#syncMs += (ms - this.#syncMs) / SYNCS_IN_MEAN;
+      if (commits > FOREGROUND_COMMITS_MAX || this.#backgroundFlushes > 0) {
+        if (this.#backgroundFlushes > 0) this.#backgroundFlushes--;
+        await file.sync();
+      } else {
+        const start = clock.now();
+        file.syncNow();
+        const slow = clock.now() - start > FOREGROUND_MS_MAX;
+        this.#backgroundFlushes = slow ? BACKGROUND_FLUSHES : 0;
+      }
     } catch (error) {
       throw this.#fail("could not be synced", error);
     }

@@ -26,8 +26,8 @@ interface Setting extends Omit<CampaignOptions, "kills" | "seed"> {
 }
 
 const SETTINGS: readonly Setting[] = [
-  { what: "pure", style: "pure", kills: [4, 100] },
-  { what: "in place", style: "in place", kills: [4, 100] },
+  { what: "pure", style: "pure", kills: [3, 100] },
+  { what: "in place", style: "in place", kills: [3, 100] },
   {
     what: "in place, with a plain log",
     style: "in place",

@@ -38,11 +38,11 @@ test("checked log finds all harm that is done to it, and refuses or cuts it as i
 });
 
 test("plain log keeps its promises on a disk that fails and loses its power", async () => {
-  await run(800, { format: "plain", harms: ["mark"] });
+  await run(900, { format: "plain", harms: ["mark"] });
 });
 
 for (const format of ["checked", "plain"] as const) {
   test(`${format} log keeps its promises when it is copied, cut, converted and squashed`, async () => {
-    await run(500, { format, works: WORKS });
+    await run(300, { format, works: WORKS });
   });
 }

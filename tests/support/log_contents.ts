@@ -1,10 +1,10 @@
 /**
- * What `log_lives.ts` looks at: all files of a disk, and all commits of a log.
+ * What `log_lives.ts` writes and looks at: commits, all files of a disk, all commits of a log.
  */
 
 import assert from "node:assert/strict";
 import { AlcedoError } from "../../runtime/errors.ts";
-import type { EventLog } from "../../runtime/log/event_log.ts";
+import { type Commit, type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
 import { textOf } from "./log_work.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
@@ -19,6 +19,15 @@ export function put(disk: SimulatedDisk, path: string, bytes: Uint8Array | undef
 export function filesOf(disk: SimulatedDisk): Map<string, Uint8Array | undefined> {
   const paths = disk.paths.filter((path) => !path.includes(".new-"));
   return new Map(paths.map((path) => [path, disk.contentOf(path)]));
+}
+
+/** A commit of events of these sizes, each of which repeats its name. */
+export function commitOf(parts: readonly { size: number; name: string }[]): Commit {
+  const events = parts.map(({ size, name }) => {
+    const bytes = new TextEncoder().encode(name);
+    return Uint8Array.from({ length: size }, (_, i) => bytes[i % bytes.length] ?? 0);
+  });
+  return { events, bytes: events.reduce((sum, event) => sum + sizeInCommit(event), 0) };
 }
 
 /** All commits of a log, in two ways that must agree. */

@@ -13,20 +13,14 @@ import assert from "node:assert/strict";
 import { equal } from "#std/assert/equal";
 import { restoreLog } from "../../runtime/log/backup.ts";
 import type { Disk } from "../../runtime/log/disk.ts";
-import {
-  type Commit,
-  type Durability,
-  type EventLog,
-  sizeInCommit,
-} from "../../runtime/log/event_log.ts";
-
+import type { Commit, Durability, EventLog } from "../../runtime/log/event_log.ts";
 import { openLog } from "../../runtime/log/open_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { repairLog } from "../../runtime/log/repair.ts";
 import { replay } from "../../runtime/replay.ts";
 import type { SquashOptions } from "../../runtime/squash.ts";
 import { judge, readSlots } from "./checked_format.ts";
-import { contentOf, filesOf, isCode, put } from "./log_contents.ts";
+import { commitOf, contentOf, filesOf, isCode, put } from "./log_contents.ts";
 import { type Harm, harm } from "./log_harm.ts";
 import {
   type Contents,
@@ -61,6 +55,7 @@ export interface LogLife {
   /** What happens then: the next life finds all of it, or loses its power. */
   readonly end: "kill" | Survival;
   readonly writeBackChance?: number | undefined;
+  readonly areNamesUnordered?: boolean | undefined;
   /** What happens to the files before the next life. */
   readonly harm?: Harm | undefined;
   /** Instead of writing, it is another process that does this. */
@@ -185,7 +180,7 @@ class World {
     this.#check(await contentOf(log, this.#random), log);
     await this.#checkModel(log);
     for (const [index, flush] of this.#life.flushes.entries()) {
-      this.#setFaults(index);
+      await this.#setFaults(index);
       await this.#append(log, flush);
     }
     await this.#close(log);
@@ -203,7 +198,7 @@ class World {
     const place = { path: PATH, copy, log, now: this.#now, backup: this.#backup, options };
     const work = planWork(what, place);
     if (work === undefined) return;
-    this.#setFaults(0);
+    await this.#setFaults(0);
     this.#other = work.stopped;
     this.#isHalfRestored = what.kind === "restore";
     try {
@@ -250,6 +245,7 @@ class World {
   #prepare(life: LogLife): void {
     const { faults } = this.#disk;
     this.#isFaulty = life.failAtStep !== undefined;
+    faults.areNamesUnordered = life.areNamesUnordered ?? false;
     if (life.crashAtStep !== undefined) faults.crashAtStep = life.crashAtStep;
     if (life.failAtStep !== undefined) faults.failAtStep = life.failAtStep;
     if (this.#isPlain()) faults.failedSyncLeaves = "prefix"; // Zeros are events.
@@ -354,13 +350,13 @@ class World {
     }
   }
 
-  #setFaults(index: number): void {
+  async #setFaults(index: number): Promise<void> {
     const { faults } = this.#disk;
     for (const { at, kind, amount } of this.#life.faults) {
       if (at !== index) continue;
       if (kind === "no room") faults.roomBytes = amount;
       else if (kind === "room") faults.roomBytes = Infinity;
-      else if (kind === "later") this.#clock.block(100 * amount);
+      else if (kind === "later") await this.#clock.advance(100 * amount);
       else if (kind === "mark") {
         this.#isMarkBehind = true;
         this.#isFaulty ||= this.#life.work !== undefined;
@@ -416,11 +412,7 @@ class World {
   }
 
   #commit(sizes: readonly number[]): Commit {
-    const events = sizes.map((size) => {
-      const name = new TextEncoder().encode(`${++this.#names}:`);
-      return Uint8Array.from({ length: size }, (_, i) => name[i % name.length] ?? 0);
-    });
-    return { events, bytes: events.reduce((sum, event) => sum + sizeInCommit(event), 0) };
+    return commitOf(sizes.map((size) => ({ size, name: `${++this.#names}:` })));
   }
 
   async #close(log: EventLog): Promise<void> {

@@ -58,6 +58,7 @@ function life({ format, harms = [], works = [] }: LogPlanOptions): fc.Arbitrary<
     crashAtStep: fc.option(step, { nil: undefined, freq: 3 }),
     end: fc.constantFrom<LogLife["end"]>("kill", "kill", ...survivals),
     writeBackChance: fc.constantFrom(0, 0, 0.1, 0.5),
+    areNamesUnordered: fc.constantFrom(false, false, true),
     harm,
     work,
   });

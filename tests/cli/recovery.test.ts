@@ -100,7 +100,8 @@ const REFUSED: readonly Refused[] = [
     what: "a flipped bit in its last commit",
     harm: (log) => log.flip(inBody(log, 10)),
     after: 9,
-    says: /after commit 9: its body is damaged; \d+ bytes were durable once.*give up 1 commit \(10\)/,
+    says:
+      /after commit 9: its body is damaged; \d+ bytes were durable once.*give up 1 commit \(10\)/,
   },
   {
     format: "checked",

@@ -3,7 +3,6 @@
  */
 
 import { openFileLog } from "alcedo";
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import { countInSqlite, startRedis } from "./databases.ts";
 import { type Running, type Runtime, start } from "./runtimes.ts";
@@ -25,8 +24,6 @@ export interface BenchServer extends AsyncDisposable {
   readonly kind: ServerKind;
   readonly port: number;
   report(): Promise<ServerReport>;
-  /** The size of its log; of other servers 0. */
-  logBytes(): number;
   /** Kills it, and resolves with the number of events in its log or database, if it has one. */
   end(): Promise<number | undefined>;
 }
@@ -69,7 +66,6 @@ export async function startServer(
       const report = JSON.parse(await running.ask("report")) as ServerReport;
       return { ...report, cpuUs: report.cpuUs + (redis?.cpuUs() ?? 0) };
     },
-    logBytes: () => kind.file === "alcedo.ts" ? statSync(eventsFile).size : 0,
     async end() {
       await running.kill();
       if (redis !== undefined) return await redis.count();

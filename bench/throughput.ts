@@ -90,7 +90,6 @@ export async function measureRound(
   plan: LoadPlan,
 ): Promise<Round> {
   const before = await server.report();
-  const bytesBefore = server.logBytes();
   const result = await runLoad(bench.client, plan, bench.folder);
   const after = await server.report();
   const writes = after.writes - before.writes;
@@ -105,6 +104,6 @@ export async function measureRound(
     perSecond: result.answered / result.ms * 1000,
     cpuUs: (after.cpuUs - before.cpuUs) / result.answered,
     flushesPerWrite: perWrite(after.flushes - before.flushes),
-    logBytesPerWrite: perWrite(server.logBytes() - bytesBefore),
+    logBytesPerWrite: perWrite(after.logBytes - before.logBytes),
   };
 }

@@ -14,6 +14,6 @@ const engine = await openEngine(makeApp(style, entries), { log });
 await engine.write((_, { saveEvent }) => saveEvent(new Uint8Array(EVENT_BYTES)));
 const server = await listen(engine.fetch, { hostname: "127.0.0.1", port: 0 });
 reportWhenAsked(server.addr.port, () => {
-  const { durable, flushes } = engine.health();
-  return { writes: durable, flushes };
+  const { durable, flushes, logBytes } = engine.health();
+  return { writes: durable, flushes, logBytes };
 });

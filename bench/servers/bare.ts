@@ -48,4 +48,4 @@ async function listen(): Promise<number> {
   });
 }
 
-reportWhenAsked(await listen(), () => ({ writes, flushes: 0 }));
+reportWhenAsked(await listen(), () => ({ writes, flushes: 0, logBytes: 0 }));

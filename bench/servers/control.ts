@@ -27,6 +27,8 @@ export interface ServerReport {
   readonly writes: number;
   /** Appends to the log. */
   readonly flushes: number;
+  /** Bytes in the log; 0 for a server that has none of ours. */
+  readonly logBytes: number;
 }
 
 /** The plan that this process was started with. */

@@ -32,5 +32,5 @@ const server = createServer((incoming, outgoing) => {
 server.listen(0, "127.0.0.1", () => {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("not TCP");
-  reportWhenAsked(address.port, () => ({ writes, flushes: 0 }));
+  reportWhenAsked(address.port, () => ({ writes, flushes: 0, logBytes: 0 }));
 });

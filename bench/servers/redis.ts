@@ -16,4 +16,4 @@ const port = await listenForWrites(async (body) => {
   writes++;
 });
 // How often Redis syncs is its own business: it does not say.
-reportWhenAsked(port, () => ({ writes, flushes: 0 }));
+reportWhenAsked(port, () => ({ writes, flushes: 0, logBytes: 0 }));

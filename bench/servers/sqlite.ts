@@ -26,4 +26,4 @@ const port = await listenForWrites((body) => {
   writes++;
   return undefined;
 });
-reportWhenAsked(port, () => ({ writes, flushes: writes }));
+reportWhenAsked(port, () => ({ writes, flushes: writes, logBytes: 0 }));

@@ -64,9 +64,9 @@ export async function convertLog(path: string, options: ConvertOptions): Promise
     if (found.format === options.to) {
       throw refused("convert", path, `it is in the ${options.to} format already`);
     }
-    if (found.end < found.size) {
+    if (found.end < found.dataEnd) {
       warn(
-        `The log "${path}" ends with ${found.size - found.end} bytes that were never ` +
+        `The log "${path}" ends with ${found.dataEnd - found.end} bytes that were never ` +
           `acknowledged: they are not in the new log.`,
       );
     }

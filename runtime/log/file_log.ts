@@ -29,6 +29,7 @@ import { type LogReader, unreadable } from "./log_reader.ts";
 import type { MarkWriter } from "./mark.ts";
 import { PeriodicSync } from "./periodic_sync.ts";
 import { PlainReader } from "./plain_reader.ts";
+import { zerosFrom } from "./recovery.ts";
 import type { SparseIndex } from "./sparse_index.ts";
 
 /** What a {@linkcode FileLog} is made of. */
@@ -70,14 +71,27 @@ export interface LogWriting {
  */
 const FOREGROUND_COMMITS_MAX = 2;
 const FOREGROUND_MS_MAX = 0.5;
-/** After a sync that took longer, how many go to the background before the next try. */
-const BACKGROUND_FLUSHES = 1000;
+/** After a sync that took longer, so many go to the background; if the next one takes as long, twice as many. */
+const BACKGROUND_FLUSHES_MIN = 8;
+const BACKGROUND_FLUSHES_MAX = 1024;
+
+/**
+ * A checked log is grown ahead of its end with zeros, up to a multiple of this many bytes: a write
+ * over what is there is synced in half the time of one that makes the file longer, since the file
+ * system has nothing to write of its own. It is for small flushes, which are what a sync is long
+ * for; larger ones would only write everything twice.
+ */
+const GROWTH_BYTES = 64 * 1024;
+const GROWTH_FLUSH_BYTES_MAX = GROWTH_BYTES / 4;
+/** How many zeros there may be behind the end. */
+export const ZEROS_AHEAD_MAX: number = GROWTH_BYTES + GROWTH_FLUSH_BYTES_MAX;
+const ZEROS = new Uint8Array(ZEROS_AHEAD_MAX);
 
 /** What is added to the path of a log for the file with which room is looked for. */
 export const ROOM = ".room";
 
-/** Milliseconds between two looks whether the path still leads to our file. */
-const PATH_CHECK_MS = 1000;
+/** Milliseconds between two closer looks at whether the file is still ours alone. */
+const CHECK_MS = 1000;
 
 /** A log in a file. */
 export class FileLog implements EventLog {
@@ -91,11 +105,14 @@ export class FileLog implements EventLog {
   #sequence: number;
   /** How much of it is synced: less, if the durability is weaker than `always`. */
   #synced: number;
+  /** The size of the file: what is behind the end is zeros. */
+  #size: number;
   #failed: AlcedoError | undefined;
   #closed = false;
-  /** Flushes that must go to the background. */
+  /** Flushes that must go to the background, and how many will after the next slow one. */
   #backgroundFlushes = 0;
-  #pathChecked: number;
+  #nextBackgroundFlushes = BACKGROUND_FLUSHES_MIN;
+  #checked: number;
   /** Whether a plain log ends in an empty event: without its mark that is what a crash leaves. */
   #mustSyncMark = false;
   readonly #periodic: PeriodicSync | undefined;
@@ -111,10 +128,10 @@ export class FileLog implements EventLog {
     this.counts = parts.fileId === undefined ? "events" : "commits";
     this.history = parts.history;
     this.durability = writing?.durability ?? "always";
-    this.#end = this.#synced = parts.end;
+    this.#end = this.#synced = this.#size = parts.end;
     this.#summedTo = parts.summedFrom === 0 ? parts.end : 0;
     this.#sequence = parts.sequence;
-    this.#pathChecked = clock.now();
+    this.#checked = clock.now();
     if (this.durability === "everysec") {
       this.#periodic = new PeriodicSync(parts.file, clock, {
         onSynced: (end, sequence) => this.#noteSynced(end, sequence),
@@ -227,20 +244,23 @@ export class FileLog implements EventLog {
 
   /**
    * Asks whether the file is as it was left: one read that must find its last byte and nothing
-   * behind it, which is much quicker than a look at its size; and now and then, whether the path
-   * still leads to it.
+   * behind it, which is much quicker than a look at its size; and now and then, whether there is
+   * still nothing behind the end, and the path still leads to it.
    *
    * @throws {AlcedoError} `log_failed` if somebody else has been at it.
    */
   #checkFile(): void {
     const { file, disk, path, clock } = this.#parts;
-    const expected = Math.min(1, this.#end);
+    const size = this.#size;
+    const expected = Math.min(1, size);
     let found: number;
+    let isUntouched = true;
     let identity: string | undefined = file.identity;
     try {
-      found = file.read(LAST_BYTES, this.#end - expected);
-      if (clock.now() - this.#pathChecked >= PATH_CHECK_MS) {
-        this.#pathChecked = clock.now();
+      found = file.read(LAST_BYTES, size - expected);
+      if (clock.now() - this.#checked >= CHECK_MS) {
+        this.#checked = clock.now();
+        isUntouched = zerosFrom(file, this.#end, size) === this.#end;
         identity = disk.identityOf(path);
       }
     } catch (error) {
@@ -250,6 +270,7 @@ export class FileLog implements EventLog {
       const what = found < expected ? "shorter" : "longer";
       throw this.#fail(`is ${what} than it was left: another program has written to it`);
     }
+    if (!isUntouched) throw this.#fail("has been written to by another program");
     if (identity !== file.identity) {
       throw this.#fail(
         `has been ${identity === undefined ? "removed" : "replaced by another file"}`,
@@ -257,18 +278,38 @@ export class FileLog implements EventLog {
     }
   }
 
+  /** Puts zeros behind the end for the flushes to come. Where there is no room, there are none. */
+  #grow(bytes: number): void {
+    const { file, fileId } = this.#parts;
+    const end = this.#end + bytes;
+    if (fileId === undefined || end <= this.#size || bytes > GROWTH_FLUSH_BYTES_MAX) return;
+    const to = GROWTH_BYTES * Math.ceil((end + 1) / GROWTH_BYTES);
+    const zeros = ZEROS.subarray(0, to - this.#size);
+    try {
+      if (file.write(zeros, this.#size) === zeros.length) this.#size += zeros.length;
+      else this.#size = file.size();
+    } catch (error) {
+      if (!isNoRoom(error)) throw this.#fail("cannot be written", error);
+      this.#size = file.size();
+    }
+  }
+
   #write(bytes: Uint8Array): void {
     const { file } = this.#parts;
+    this.#grow(bytes.length);
     let cause: unknown;
     try {
-      if (file.write(bytes, this.#end) === bytes.length) return;
+      if (file.write(bytes, this.#end) === bytes.length) {
+        this.#size = Math.max(this.#size, this.#end + bytes.length);
+        return;
+      }
     } catch (error) {
       cause = error;
       if (!isNoRoom(error)) throw this.#fail("cannot be written", error);
     }
     // Part of it may be in the file: a crash now must not find it.
     try {
-      file.truncate(this.#end);
+      this.#cutBack();
       file.syncNow();
     } catch (error) {
       throw this.#fail("is full and could not be cut back", error);
@@ -276,6 +317,12 @@ export class FileLog implements EventLog {
     throw new AlcedoError("log_full", `Cannot append to log "${this.name}": no space left`, {
       cause,
     });
+  }
+
+  /** Cuts off what is behind the end. */
+  #cutBack(): void {
+    this.#parts.file.truncate(this.#end);
+    this.#size = this.#end;
   }
 
   async #sync(commits: number): Promise<void> {
@@ -287,8 +334,12 @@ export class FileLog implements EventLog {
       } else {
         const start = clock.now();
         file.syncNow();
-        const slow = clock.now() - start > FOREGROUND_MS_MAX;
-        this.#backgroundFlushes = slow ? BACKGROUND_FLUSHES : 0;
+        const isSlow = clock.now() - start > FOREGROUND_MS_MAX;
+        const next = this.#nextBackgroundFlushes;
+        if (isSlow) this.#backgroundFlushes = next;
+        this.#nextBackgroundFlushes = isSlow
+          ? Math.min(2 * next, BACKGROUND_FLUSHES_MAX)
+          : BACKGROUND_FLUSHES_MIN;
       }
     } catch (error) {
       throw this.#fail("could not be synced", error);
@@ -360,6 +411,7 @@ export class FileLog implements EventLog {
       }
     }
     try {
+      if (this.#size > this.#end) this.#cutBack();
       file.syncNow();
     } catch (error) {
       throw this.#fail("could not be synced", error);

@@ -13,7 +13,7 @@ import { type LogReader, unreadable } from "./log_reader.ts";
 import { readMark } from "./mark.ts";
 import { durableByMark, firstBytes, surveyDurable } from "./open_log_reader.ts";
 import { PlainReader } from "./plain_reader.ts";
-import { formatOf, type LogFormat, survey } from "./recovery.ts";
+import { formatOf, type LogFormat, survey, zerosFrom } from "./recovery.ts";
 import { SparseIndex } from "./sparse_index.ts";
 
 /** Options of {@linkcode LogFollower}. */
@@ -86,9 +86,10 @@ export class LogFollower {
     return this.#durable;
   }
 
-  /** Bytes that the file has. */
-  get size(): number {
-    return this.#log.file.size();
+  /** Where the file ends but for zeros: more than is durable while something is being written. */
+  get dataEnd(): number {
+    const { file } = this.#log;
+    return zerosFrom(file, this.#durable, file.size());
   }
 
   /**

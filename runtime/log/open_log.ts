@@ -12,7 +12,7 @@ import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
 import { codeOf, copyBytes, writeFully } from "./file_bytes.ts";
-import { FileLog, ROOM } from "./file_log.ts";
+import { FileLog, ROOM, ZEROS_AHEAD_MAX } from "./file_log.ts";
 import { Snapshots } from "./find_snapshot.ts";
 import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
@@ -20,14 +20,7 @@ import { findLog } from "./hold_log.ts";
 import { unreadable } from "./log_reader.ts";
 import { durabilityCode, markPath, MarkWriter, NEW_MARK, readMark } from "./mark.ts";
 import { firstBytes } from "./open_log_reader.ts";
-import {
-  HISTORY_BYTES,
-  isZeros,
-  type LogFormat,
-  type Subject,
-  type Survey,
-  survey,
-} from "./recovery.ts";
+import { HISTORY_BYTES, type LogFormat, type Subject, type Survey, survey } from "./recovery.ts";
 import { listSnapshots } from "./snapshot_file.ts";
 
 /** Options of {@linkcode openLog}. */
@@ -289,34 +282,39 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
 /** Keeps what follows the last whole frame in a file of its own, then cuts it off. */
 function cutTail(file: DiskFile, path: string, found: Survey, options: LogOptions): void {
   const { warn } = options;
-  const bytes = found.size - found.end;
-  const counts = found.format === "plain" ? "event" : "commit";
-  const after = `${bytes} bytes after ${counts} ${found.sequence}`;
-  if (isZeros(file, found.end, found.size)) {
-    warn(`The log "${path}" ended in zeros, as a crash may leave them: ${after} were cut off.`);
+  const { dataEnd, end, size, sequence } = found;
+  const isPlain = found.format === "plain";
+  const after = (bytes: number) =>
+    `${bytes} bytes after ${isPlain ? "event" : "commit"} ${sequence}`;
+  if (dataEnd === end) {
+    // A checked log that was not closed ends in zeros of its own.
+    if (isPlain || size - end > ZEROS_AHEAD_MAX) {
+      const cut = after(size - end);
+      warn(`The log "${path}" ended in zeros, as a crash may leave them: ${cut} were cut off.`);
+    }
   } else {
     const kept = keepAside(file, path, found, options);
     warn(
-      `The log "${path}" ended inside ${found.format === "plain" ? "an event" : "a frame"}: ` +
-        `${after} were never acknowledged, and are now kept in "${kept}".`,
+      `The log "${path}" ended inside ${isPlain ? "an event" : "a frame"}: ` +
+        `${after(dataEnd - end)} were never acknowledged, and are now kept in "${kept}".`,
     );
   }
-  file.truncate(found.end);
+  file.truncate(end);
   file.syncNow();
 }
 
-/** Copies the bytes of a log from `found.end` on to a file beside it, durably; returns its path. */
+/** Copies the bytes of a log from `found.end` to `found.dataEnd` to a file beside it, durably; returns its path. */
 export function keepAside(
   file: DiskFile,
   path: string,
-  found: Pick<Survey, "end" | "size">,
+  found: Pick<Survey, "end" | "dataEnd">,
   { disk, timeOfDay }: Pick<LogOptions, "disk" | "timeOfDay">,
 ): string {
   const kept = `${path}.cut-${found.end}-${timeOfDay()}`;
   disk.remove(kept); // Of the same moment: a start that was stopped here.
   const aside = disk.create(kept);
   try {
-    copyBytes(file, aside, { from: found.end, to: found.size, at: 0, path, name: kept });
+    copyBytes(file, aside, { from: found.end, to: found.dataEnd, at: 0, path, name: kept });
     aside.syncNow();
   } catch (error) {
     disk.remove(kept); // Half a copy is none: the tail is still where it was.
@@ -378,9 +376,9 @@ function openToRead(path: string, options: LogOptions): EventLog {
     const found = survey({ file: firstBytes(file, size), path, mark, warn, start });
     // Nobody knows whether what was not synced stays; if not, its places in the history go to others.
     const isCertain = found.isClean || !found.alwaysDurable || found.end <= found.durable;
-    if (found.end < found.size) {
+    if (found.end < found.dataEnd) {
       warn(
-        `The log "${path}" ends with ${found.size - found.end} bytes that were never ` +
+        `The log "${path}" ends with ${found.dataEnd - found.end} bytes that were never ` +
           `acknowledged: they are not shown.`,
       );
     }

@@ -8,7 +8,7 @@
 
 import { encodeHex } from "#std/encoding/hex";
 import type { AlcedoError } from "../errors.ts";
-import { COMMIT_BYTES_MAX, READ_BYTES } from "../limits.ts";
+import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import type { EventBatch } from "./event_log.ts";
 import { COMMITS, FILE_HEAD, OPEN, SEAL } from "./frame.ts";
@@ -27,7 +27,7 @@ export type LogFormat = "plain" | "checked";
 const SEARCH_BYTES = 64 * 1024 * 1024;
 
 /** Bytes to read at a time, from the end, when zeros are looked for there. */
-const ZEROS_BYTES = 4096;
+const ZEROS_BYTES = 64 * 1024;
 
 /** What a history is made of. */
 export const HISTORY_BYTES = 16;
@@ -38,6 +38,11 @@ export interface Survey {
   /** Where the last whole frame (or event) ends, and the size of the file. */
   readonly end: number;
   readonly size: number;
+  /**
+   * Where what follows ends that may be part of a frame (or event): behind it are zeros alone, with
+   * which a log is grown, or which a crash may leave.
+   */
+  readonly dataEnd: number;
   /** The sequence of the newest commit (or event). */
   readonly sequence: number;
   /** Bytes that are known to be durable, by the mark or the last frame. */
@@ -158,12 +163,15 @@ function surveyChecked(subject: Subject): Survey {
     subject.onFrame?.(reader);
   }
   const { offset: end, sequence: next, fileId = 0n } = reader.link;
+  const dataEnd = zerosFrom(file, end, size);
   const isOurMark = mark?.newest?.fileId === fileId;
   // Of another log: but one without a commit says nothing.
   const isForeignMark = mark?.newest !== undefined && !isOurMark && mark.newest.sequence > 0;
   const marked = isOurMark ? mark?.newest : undefined;
   const place = { path, end, size, sequence: next - 1, unit: "commit" } as const;
-  if (step === "fault" && reader.fault !== undefined) {
+  // What is followed by nothing but zeros is whole, as long as it is not known to have gone on.
+  const isWhole = dataEnd === end && (marked?.durable ?? 0) <= end;
+  if (!isWhole && reader.fault !== undefined) {
     const behind = framesBehind(file, end, fileId);
     const durable = Math.max(marked?.durable ?? 0, behind.durable);
     const lastKnown = Math.max(marked?.sequence ?? 0, behind.sequence);
@@ -187,6 +195,7 @@ function surveyChecked(subject: Subject): Survey {
     format: "checked",
     end,
     size,
+    dataEnd,
     sequence: next - 1,
     durable: Math.max(marked?.durable ?? 0, head.durable, start?.link.offset ?? 0),
     index,
@@ -309,6 +318,7 @@ function surveyPlain(subject: Subject): Survey {
     format: "plain",
     end,
     size,
+    dataEnd: zerosFrom(file, end, size),
     sequence,
     durable: marked?.durable ?? 0,
     index,
@@ -321,7 +331,7 @@ function surveyPlain(subject: Subject): Survey {
 }
 
 /** From where on, but not before `from`, a file of `size` bytes holds nothing but zeros. */
-function zerosFrom(file: DiskFile, from: number, size: number): number {
+export function zerosFrom(file: DiskFile, from: number, size: number): number {
   let end = size;
   while (end > from) {
     const bytes = new Uint8Array(Math.min(ZEROS_BYTES, end - from));
@@ -333,15 +343,4 @@ function zerosFrom(file: DiskFile, from: number, size: number): number {
     if (last >= 0) break;
   }
   return end;
-}
-
-/** Whether the file holds nothing but zeros from `from` to `to`. */
-export function isZeros(file: DiskFile, from: number, to: number): boolean {
-  const buffer = new Uint8Array(Math.min(READ_BYTES, to - from));
-  for (let at = from; at < to;) {
-    const read = file.read(buffer.subarray(0, Math.min(buffer.length, to - at)), at);
-    if (read === 0 || buffer.subarray(0, read).some((byte) => byte !== 0)) return false;
-    at += read;
-  }
-  return true;
 }

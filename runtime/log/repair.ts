@@ -19,7 +19,7 @@ import { type HeldLog, holdLog, refused, type UpkeepOptions } from "./hold_log.t
 import { keepAside, openBody } from "./open_log.ts";
 import { PlainReader } from "./plain_reader.ts";
 import { snapshotPaths, writeMark } from "./put_in_place.ts";
-import { formatOf, HISTORY_BYTES, type LogFormat } from "./recovery.ts";
+import { formatOf, HISTORY_BYTES, type LogFormat, zerosFrom } from "./recovery.ts";
 import { SparseIndex } from "./sparse_index.ts";
 
 /** Options of {@linkcode repairLog}. */
@@ -61,6 +61,8 @@ interface CutPlace {
   readonly chain: ChainEnd | undefined;
   /** What was durable when its last frame was written: what follows may be in memory only. */
   readonly durable: number;
+  /** Where what is to be cut off ends, but for the zeros behind a checked log. */
+  readonly dataEnd: number;
 }
 
 /**
@@ -81,7 +83,7 @@ export async function repairLog(
       format: place.format,
       sequence: place.sequence,
       lost: place.lost,
-      bytes: held.size - cutAt,
+      bytes: place.dataEnd - cutAt,
     };
     if (plan.bytes === 0 && (held.mark?.newest?.durable ?? 0) <= held.size) {
       throw refused("repair", path, "it ends there, and is whole");
@@ -100,14 +102,16 @@ function findPlace(held: HeldLog, path: string, cutAt: number): CutPlace {
     const { sequence, last } = findInPlain(file, path, { cutAt, size });
     const lost = Math.max(0, last - sequence, marked - sequence);
     const durable = Math.max(0, cutAt - COMMIT_BYTES_MAX);
-    return { format: "plain", sequence, lost, chain: undefined, durable };
+    return { format: "plain", sequence, lost, chain: undefined, durable, dataEnd: size };
   }
   const { chain, durable } = findInChecked(file, path, { cutAt, size });
   const known = framesBehind(file, cutAt, chain.fileId).sequence;
   const isOurs = mark?.newest?.fileId === chain.fileId;
   const last = Math.max(known, isOurs ? marked : 0);
   const { sequence } = chain;
-  return { format: "checked", sequence, lost: Math.max(0, last - sequence), chain, durable };
+  const lost = Math.max(0, last - sequence);
+  const dataEnd = zerosFrom(file, cutAt, size);
+  return { format: "checked", sequence, lost, chain, durable, dataEnd };
 }
 
 interface Cut {
@@ -185,14 +189,14 @@ function noEnd(path: string, what: string, cutAt: number, places: readonly numbe
 function cut(
   held: HeldLog,
   path: string,
-  { format, sequence, chain, durable }: CutPlace,
+  { format, sequence, chain, durable, dataEnd }: CutPlace,
   options: RepairOptions,
 ): Pick<Repaired, "keptAs" | "snapshotsAside"> {
   const { cutAt, disk, random, timeOfDay, warn } = options;
   const { file, mark, size } = held;
   const history = encodeHex(random(HISTORY_BYTES));
-  const keptAs = cutAt < size
-    ? keepAside(file, path, { end: cutAt, size }, {
+  const keptAs = cutAt < dataEnd
+    ? keepAside(file, path, { end: cutAt, dataEnd }, {
       disk,
       timeOfDay: () => Math.floor(timeOfDay()),
     })

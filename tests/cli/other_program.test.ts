@@ -48,7 +48,7 @@ const INTERFERENCES: readonly Interference[] = [
   {
     what: "shortens it",
     format: "checked",
-    act: (file) => truncateSync(file, readFileSync(file).length - 1),
+    act: (file) => truncateSync(file, readFileSync(file).findLastIndex((byte) => byte !== 0)),
     message: /is shorter than it was left: another program has written to it/,
     withinMs: 0,
     async restart(file) {

@@ -116,6 +116,46 @@ test("plain log keeps an empty event at its end when only the process ends", asy
   }
 });
 
+test("checked log is grown ahead of its end with zeros, and whoever opens it then says nothing", async () => {
+  const { disk, clock, log, append } = await run("checked", "always");
+  await append(3);
+  const content = () => disk.contentOf(LOG_PATH) ?? assert.fail();
+  assert.ok(content().length > log.durableBytes);
+  assert.ok(content().subarray(log.durableBytes).every((byte) => byte === 0));
+  const killed = disk.restart();
+  const again = await openTestLog({ disk: killed, clock, warn: assert.fail });
+  assert.equal(again.durable, 3);
+  assert.deepEqual(killed.paths.filter((path) => path.includes(".cut-")), []);
+  await again.append([{ events: [Uint8Array.of(1)], bytes: 2 }]);
+  await again.close();
+  assert.equal(killed.contentOf(LOG_PATH)?.length, again.durableBytes);
+});
+
+test("checked log does without zeros where there is no room for them", async () => {
+  const { disk, log, append } = await run("checked", "always");
+  const before = log.durableBytes;
+  for (const room of [1000, 0]) {
+    disk.faults.roomBytes = room;
+    let appended = 0;
+    await assert.rejects(async () => {
+      for (;; appended++) await append(1);
+    }, { code: "log_full" });
+    assert.equal(appended > 0, room > 0);
+    assert.equal(disk.contentOf(LOG_PATH)?.length, log.durableBytes);
+  }
+  assert.ok(log.durableBytes > before + 500);
+  disk.faults.roomBytes = Infinity;
+  await append(1);
+});
+
+test("checked log that another program has written to behind its end is not written any more", async () => {
+  const { disk, clock, log, append } = await run("checked", "always");
+  await append(1);
+  await clock.advance(1000);
+  (disk.open(LOG_PATH) ?? assert.fail()).write(Uint8Array.of(1), log.durableBytes + 100);
+  await assert.rejects(append(1), { code: "log_failed", message: /by another program/ });
+});
+
 test("checked log with everysec that is closed on a full disk says in its mark what it has", async () => {
   const { disk, clock, log, append } = await run("checked", "everysec");
   await append(2);

@@ -84,8 +84,9 @@ test("reader refuses a log that is shorter than its mark, or damaged before it",
     await log.append([commitOf("one")]);
     await log.append([commitOf("two")]);
     const file = disk.open(LOG_PATH) ?? assert.fail();
-    if (isCut) file.truncate(file.size() - 1);
-    else file.write(new Uint8Array(1), file.size() - 5);
+    const end = log.durableBytes;
+    if (isCut) file.truncate(end - 1);
+    else file.write(new Uint8Array(1), end - 5);
     const damage = {
       code: "log_unreadable",
       message: /after commit 1.*were (durable|acknowledged)/,

@@ -71,11 +71,12 @@ test("verifying beside a writer takes nothing that is in flight for damage", asy
       await append(log, commits);
       const { durable } = log;
       // All that a write call has brought to the file so far: any part of it.
-      const size = disk.contentOf(LOG_PATH)?.length ?? 0;
+      const size = log.durableBytes;
       disk.faults.syncMsMax = 10_000;
       const inFlight = append(log, [[bytes("a")], [bytes("b")], [bytes("c")]]);
       const grown = disk.contentOf(LOG_PATH) ?? assert.fail();
-      for (let to = size; to <= grown.length; to += 7) {
+      const dataEnd = grown.findLastIndex((byte) => byte !== 0) + 1;
+      for (let to = size; to <= dataEnd + 7; to += 7) {
         const beside = simulatedDisk();
         beside.put(LOG_PATH, grown.slice(0, to));
         beside.put(`${LOG_PATH}.mark`, disk.contentOf(`${LOG_PATH}.mark`) ?? assert.fail());

@@ -173,6 +173,8 @@ export function judge(bytes: Uint8Array, mark: Slot | undefined): Verdict {
   }
   if (durable > end) return { kind: "refuse", end, frames };
   if (end === bytes.length) return { kind: "whole", end, frames };
+  // What a log is grown with is no damage.
+  if (bytes.subarray(end).every((byte) => byte === 0)) return { kind: "cut", end, frames };
   // A mark that is not ours is ignored if the log verifies; this one does not.
   const isOthers = mark !== undefined && !isOurs && mark.sequence > 0;
   return { kind: isOthers ? "refuse" : "cut", end, frames };

@@ -130,7 +130,7 @@ objects with code and message, and snapshot, the newest commit of the one that w
     const { found, events, marked = null } = verified;
     const { format, sequence, end, size: bytes } = found;
     const counts = format === "plain" ? "events" : "commits";
-    const behind = bytes - end;
+    const behind = found.dataEnd - end;
     if (behind > 0) {
       printWarning(
         `${behind} bytes behind ${

@@ -42,7 +42,7 @@ ${COMMIT_FIELDS}`,
     try {
       const printed = await printAll(follower, output, call, limit);
       await output.flush();
-      const behind = follower.size - follower.durable;
+      const behind = follower.dataEnd - follower.durable;
       if (behind > 0 && printed < limit) {
         printWarning(`${formatSize(behind)} behind it are not known to be durable: not shown`);
       }

@@ -16,6 +16,7 @@ import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { AlcedoError } from "../runtime/errors.ts";
 import type { DiskLock } from "../runtime/log/disk.ts";
+import { codeOf } from "../runtime/log/file_bytes.ts";
 
 /** Milliseconds that the holder has for saying who it is. */
 const ANSWER_MS = 1000;
@@ -103,13 +104,19 @@ function ask(address: string): Promise<string | undefined> {
 
 class HeldBy extends Error {}
 
+/** How `flock` ends where another process has the lock (flock(1)). */
+const HELD = 1;
+
+/** Why it cannot be started where there is none, or none may be started. */
+const NOT_HERE: ReadonlySet<unknown> = new Set(["ENOENT", "EACCES", "EPERM"]);
+
 /**
  * Takes `flock(2)` on a file beside the log through a descriptor that util-linux's `flock`
  * inherits: the lock belongs to the open file, and so stays when `flock` has ended.
  */
 function takeFlock(path: string, holder: string): number | undefined {
   const fd = fs.openSync(path, "a+", 0o600);
-  const { status, error } = spawnSync("flock", ["-xn", "3"], {
+  const { status, signal, error } = spawnSync("flock", ["-xn", "3"], {
     stdio: ["ignore", "ignore", "ignore", fd],
   });
   if (status === 0) {
@@ -122,6 +129,10 @@ function takeFlock(path: string, holder: string): number | undefined {
     return fd;
   }
   fs.closeSync(fd);
-  if (error !== undefined) return undefined; // There is no `flock` here: the socket must do.
+  if (error !== undefined) {
+    if (NOT_HERE.has(codeOf(error))) return undefined; // The socket must do.
+    throw error;
+  }
+  if (status !== HELD) throw new Error(`Cannot lock "${path}": flock ended with ${status ?? signal}`);
   throw new HeldBy(fs.readFileSync(path, "utf8").trim() || "another process");
 }

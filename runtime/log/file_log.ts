@@ -389,9 +389,12 @@ export class FileLog implements EventLog {
       if (this.durability !== "always") throw error;
       this.#parts.warn(`The log "${this.name}" could not be closed in order: ${messageOf(error)}`);
     } finally {
-      file.close();
-      writing?.mark.close();
-      writing?.lock.release();
+      try {
+        file.close();
+      } finally {
+        writing?.mark.close();
+        writing?.lock.release();
+      }
     }
   }
 

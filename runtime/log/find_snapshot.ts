@@ -11,7 +11,7 @@ import type { Disk, DiskFile } from "./disk.ts";
 import type { Snapshot } from "./event_log.ts";
 import { readFully } from "./file_bytes.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
-import type { SurveyStart } from "./recovery.ts";
+import type { Survey, SurveyStart } from "./recovery.ts";
 import {
   type FoundSnapshotHead,
   listSnapshots,
@@ -69,6 +69,17 @@ export class Snapshots {
       this.#passOver(name, model.fault);
     }
     return undefined;
+  }
+
+  /** One of this very log that shows more than there is in it: more of it was durable once. */
+  newerThan({ sequence, chain }: Pick<Survey, "sequence" | "chain">): string | undefined {
+    // A plain log has nothing by which it is known.
+    if (chain === undefined) return undefined;
+    return this.#list().find((name) => {
+      if (sequenceIn(name) <= sequence) return false;
+      const head = readSnapshotHead(name, sequenceIn(name), this.#disk);
+      return !("fault" in head) && head.fileId === chain.fileId;
+    });
   }
 
   *#fitting(

@@ -21,7 +21,7 @@ import { unreadable } from "./log_reader.ts";
 import { durabilityCode, markPath, MarkWriter, NEW_MARK, readMark } from "./mark.ts";
 import { firstBytes } from "./open_log_reader.ts";
 import { HISTORY_BYTES, type LogFormat, type Subject, type Survey, survey } from "./recovery.ts";
-import { listSnapshots } from "./snapshot_file.ts";
+import { listSnapshots, sequenceIn } from "./snapshot_file.ts";
 
 /** Options of {@linkcode openLog}. */
 export interface LogOptions {
@@ -211,6 +211,7 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   const start = snapshots.start(file, options.modelVersion);
   const subject = { file, path, mark: readMark(disk, path), warn, start };
   const found = survey(subject);
+  refuseLoss(path, found, snapshots);
   // Not before: where it is refused, nothing is changed.
   for (const left of [...disk.list(`${path}.new-`), markPath(path) + NEW_MARK, path + ROOM]) {
     disk.remove(left);
@@ -279,6 +280,18 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
   });
 }
 
+/** A snapshot is made of what is durable: a log that has less has lost it. */
+function refuseLoss(path: string, found: Survey, snapshots: Snapshots): void {
+  const newer = snapshots.newerThan(found);
+  if (newer === undefined) return;
+  throw unreadable(
+    path,
+    `it ends at offset ${found.end}, after commit ${found.sequence}, but "${newer}" shows commit ` +
+      `${sequenceIn(newer)}, which was acknowledged. Nothing was changed: bring the log back; or, if ` +
+      `this older one is wanted, restore it with: events restore, or put that snapshot aside`,
+  );
+}
+
 /** Keeps what follows the last whole frame in a file of its own, then cuts it off. */
 function cutTail(file: DiskFile, path: string, found: Survey, options: LogOptions): void {
   const { warn } = options;
@@ -318,7 +331,13 @@ export function keepAside(
     aside.syncNow();
   } catch (error) {
     disk.remove(kept); // Half a copy is none: the tail is still where it was.
-    throw error;
+    if (codeOf(error) !== "log_full") throw error;
+    throw new AlcedoError(
+      "log_full",
+      `Cannot keep what is to be cut off the log "${path}": no space left on the disk. Nothing was ` +
+        `changed: make room, or start with --read-only meanwhile`,
+      { cause: error },
+    );
   } finally {
     aside.close();
   }

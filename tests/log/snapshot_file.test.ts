@@ -338,6 +338,21 @@ test("a snapshot of another log, another version, or a part that the log has not
   }
 });
 
+test("a log that ends before what a snapshot of it shows has lost something, and is refused", async () => {
+  const { disk, older, newer } = await logWithModels("checked");
+  writeSnapshot(LOG_PATH, newer, NEWER, options(disk));
+  const log = disk.contentOf(LOG_PATH)?.slice(0, older.offset) ?? assert.fail();
+  disk.put(LOG_PATH, log);
+  disk.remove(`${LOG_PATH}.mark`);
+  await assert.rejects(openTestLog({ disk }), {
+    code: "log_unreadable",
+    message: /after commit 3, but "db.events.snapshot-0*5" shows commit 5, which was acknowledged/,
+  });
+  assert.deepEqual(disk.contentOf(LOG_PATH), log);
+  disk.remove(snapshotPath(LOG_PATH, 5));
+  assert.equal((await openTestLog({ disk })).durable, 3);
+});
+
 test("a snapshot of a plain log is not used once the log was another before its end", async () => {
   const { disk, newer } = await logWithModels("plain");
   writeSnapshot(LOG_PATH, newer, NEWER, options(disk));

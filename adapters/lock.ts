@@ -133,6 +133,8 @@ function takeFlock(path: string, holder: string): number | undefined {
     if (NOT_HERE.has(codeOf(error))) return undefined; // The socket must do.
     throw error;
   }
-  if (status !== HELD) throw new Error(`Cannot lock "${path}": flock ended with ${status ?? signal}`);
+  if (status !== HELD) {
+    throw new Error(`Cannot lock "${path}": flock ended with ${status ?? signal}`);
+  }
   throw new HeldBy(fs.readFileSync(path, "utf8").trim() || "another process");
 }

@@ -217,6 +217,7 @@ export class FileLog implements EventLog {
     const offset = this.#end;
     const bytes = framer.frame(commits, { offset, durable: this.#synced });
     this.#checkFile();
+    this.#grow(bytes.length);
     this.#write(bytes);
     // An empty event at the end of a plain log is told by the mark alone from what a crash leaves.
     const endsInZero = this.counts === "events" && endsEmpty(commits);
@@ -296,7 +297,6 @@ export class FileLog implements EventLog {
 
   #write(bytes: Uint8Array): void {
     const { file } = this.#parts;
-    this.#grow(bytes.length);
     let cause: unknown;
     try {
       if (file.write(bytes, this.#end) === bytes.length) {

@@ -287,7 +287,9 @@ function refuseLoss(path: string, found: Survey, snapshots: Snapshots): void {
   throw unreadable(
     path,
     `it ends at offset ${found.end}, after commit ${found.sequence}, but "${newer}" shows commit ` +
-      `${sequenceIn(newer)}, which was acknowledged. Nothing was changed: bring the log back; or, if ` +
+      `${
+        sequenceIn(newer)
+      }, which was acknowledged. Nothing was changed: bring the log back; or, if ` +
       `this older one is wanted, restore it with: events restore, or put that snapshot aside`,
   );
 }

@@ -85,7 +85,7 @@ export async function repairLog(
       lost: place.lost,
       bytes: place.dataEnd - cutAt,
     };
-    if (plan.bytes === 0 && (held.mark?.newest?.durable ?? 0) <= held.size) {
+    if (plan.bytes === 0 && (held.mark?.newest?.durable ?? 0) <= cutAt) {
       throw refused("repair", path, "it ends there, and is whole");
     }
     if (confirm !== undefined && !await confirm(plan)) return undefined;

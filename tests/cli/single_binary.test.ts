@@ -1,0 +1,76 @@
+/**
+ * An application as one executable file: application, Alcedo and runtime in it, and nothing else on
+ * the machine. Bun makes it, whatever runs the tests; that of Deno needs a file from the network.
+ */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { installed, runCommand } from "../gate/command.ts";
+import {
+  listening,
+  ROOT,
+  RUN,
+  signal,
+  startProgram,
+  withFolder,
+} from "../support/server_process.ts";
+
+test("an application that is one executable serves, keeps its log, and makes snapshots", async () => {
+  await withFolder(async (folder) => {
+    const program = join(folder, "contacts");
+    const build = ["build", "--compile", "examples/renamed_field/main.ts", "--outfile", program];
+    const { ok, output } = await runCommand([installed("bun"), ...build]);
+    assert.ok(ok, output);
+
+    const serve = async (args: readonly string[], body: (url: string) => Promise<void>) => {
+      // Nothing of the project can be found from there.
+      const server = startProgram(program, ["--addr", "localhost:0", ...args], { cwd: folder });
+      try {
+        await body(await listening(server));
+        signal(server, "SIGTERM");
+        assert.deepEqual(await server.ended, { code: 0, signal: null });
+        assert.equal(server.stderr(), "");
+      } finally {
+        server.child.kill("SIGKILL");
+      }
+    };
+
+    const ada = { name: "Ada", email: "ada@example.org" };
+    await serve(["--snapshot-on-stop"], async (url) => {
+      const posted = await fetch(url, { method: "POST", body: JSON.stringify(ada) });
+      assert.equal(await posted.text(), "added\n");
+    });
+    const log = join(folder, "db.events");
+    assert.ok(existsSync(`${log}.snapshot-0000000000000001`));
+
+    // What the snapshot shows is not read from the log: here it could not be.
+    const bytes = readFileSync(log);
+    bytes[bytes.indexOf("Ada")] = 0;
+    writeFileSync(log, bytes);
+    await serve([], async (url) => assert.deepEqual(await (await fetch(url)).json(), [ada]));
+  });
+});
+
+test("a program that is started again for a snapshot makes none of a log that it does not serve", async () => {
+  await withFolder(async (folder) => {
+    const [runtime = "", ...rest] = RUN;
+    const task = { module: "", log: join(folder, "other"), folder, parent: process.pid };
+    const args = [join(ROOT, "tests/support/snapshot_app.ts"), "--events-file", "served"];
+    const child = spawn(runtime, [...rest, ...args], {
+      env: { ...process.env, ALCEDO_SNAPSHOT_TASK: JSON.stringify(task) },
+      stdio: ["ignore", "ignore", "inherit", "pipe"],
+    });
+    let answer = "";
+    const [, , , pipe] = child.stdio;
+    assert.ok(pipe);
+    pipe.on("data", (data) => answer += data);
+    const [[code]] = await Promise.all([once(child, "close"), once(pipe, "end")]);
+    assert.equal(code, 0);
+    assert.match(JSON.parse(answer).error, /^this program serves "served" first:/);
+  });
+});

@@ -1,6 +1,7 @@
 /**
  * An application as one executable file: application, Alcedo and runtime in it, and nothing else on
- * the machine. Bun makes it, whatever runs the tests; that of Deno needs a file from the network.
+ * the machine. Bun makes it, whatever runs the tests. `deno compile` would fetch a runtime to put in,
+ * so here it is only seen that it would find all that an application needs.
  */
 
 import assert from "node:assert/strict";
@@ -10,7 +11,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { installed, runCommand } from "../gate/command.ts";
+import { withoutComments } from "../gate/source_files.ts";
 import {
   listening,
   ROOT,
@@ -73,4 +76,24 @@ test("a program that is started again for a snapshot makes none of a log that it
     assert.equal(code, 0);
     assert.match(JSON.parse(answer).error, /^this program serves "served" first:/);
   });
+});
+
+test("deno finds all modules that an application needs in its module graph", async () => {
+  const info = ["info", "--json", "examples/hello_world/main.ts"];
+  const { ok, output } = await runCommand([installed("deno"), ...info]);
+  assert.ok(ok, output);
+  const modules: { readonly specifier: string; readonly error?: string }[] =
+    JSON.parse(output).modules;
+  assert.deepEqual(modules.filter(({ error }) => error !== undefined), []);
+  const paths = modules.map(({ specifier }) => specifier.replace(pathToFileURL(ROOT).href, ""));
+  const needed = ["cli/serve_app.ts", "deno.ts", "snapshot_task.ts"].map((path) =>
+    `adapters/${path}`
+  );
+  for (const path of [...needed, "package.json"]) assert.ok(paths.includes(path), path);
+  const unfollowed = paths.filter((path) =>
+    path.endsWith(".ts") &&
+    /\bimport\s*\((?!"|\$\{)/.test(withoutComments(readFileSync(join(ROOT, path), "utf8")))
+  );
+  // It loads what is named on the command line of `mod.ts`, which is not what is compiled.
+  assert.deepEqual(unfollowed, ["adapters/cli/load_module.ts"]);
 });

@@ -34,7 +34,8 @@ import { versionLine } from "./version.ts";
 export interface ServeOptions extends ServerSettings {
   /**
    * `import.meta.url` of the module whose default export is the application: what other
-   * threads and processes load it from.
+   * threads and processes load it from. From an executable or a bundle none can be loaded: the
+   * program is then started again with its arguments, and does not come back from `serve`.
    */
   module?: string;
   /**

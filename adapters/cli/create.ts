@@ -95,10 +95,10 @@ function filesFor(name: string): Readonly<Record<string, string>> {
       devDependencies: { "@types/node": "^26.0.0", typescript: "^7.0.0" },
     }),
     "deno.json": json({
+      fmt: { lineWidth: 100 },
       tasks: {
         start: "deno run -A main.ts",
         test: "deno test -A",
-        compile: `deno compile -A --output ${name} main.ts`,
       },
     }),
     "tsconfig.json": json({

@@ -23,41 +23,55 @@ import {
   withFolder,
 } from "../support/server_process.ts";
 
-test("an application that is one executable serves, keeps its log, and makes snapshots", async () => {
-  await withFolder(async (folder) => {
-    const program = join(folder, "contacts");
-    const build = ["build", "--compile", "examples/renamed_field/main.ts", "--outfile", program];
-    const { ok, output } = await runCommand([installed("bun"), ...build]);
-    assert.ok(ok, output);
+for (
+  const [what, flags, command] of [
+    ["executable", ["--compile"], []],
+    // What bundlers make, and Node puts into an executable of its own.
+    ["bundle", ["--target=node"], RUN],
+  ] as const
+) {
+  test(`an application that is one ${what} serves, keeps its log, and makes snapshots`, async () => {
+    await withFolder(async (folder) => {
+      const file = join(folder, "contacts.mjs");
+      const build = ["build", ...flags, "examples/renamed_field/main.ts", "--outfile", file];
+      const { ok, output } = await runCommand([installed("bun"), ...build]);
+      assert.ok(ok, output);
 
-    const serve = async (args: readonly string[], body: (url: string) => Promise<void>) => {
-      // Nothing of the project can be found from there.
-      const server = startProgram(program, ["--addr", "localhost:0", ...args], { cwd: folder });
-      try {
-        await body(await listening(server));
-        signal(server, "SIGTERM");
-        assert.deepEqual(await server.ended, { code: 0, signal: null });
-        assert.equal(server.stderr(), "");
-      } finally {
-        server.child.kill("SIGKILL");
-      }
-    };
+      const serve = async (
+        options: readonly string[],
+        body: (url: string) => Promise<void>,
+      ) => {
+        const [program, ...args] = [...command, file, "--addr", "localhost:0", ...options];
+        // Nothing of the project can be found from there.
+        const server = startProgram(program ?? file, args, { cwd: folder });
+        try {
+          await body(await listening(server));
+          signal(server, "SIGTERM");
+          assert.deepEqual(await server.ended, { code: 0, signal: null });
+          assert.equal(server.stderr(), "");
+        } finally {
+          server.child.kill("SIGKILL");
+        }
+      };
 
-    const ada = { name: "Ada", email: "ada@example.org" };
-    await serve(["--snapshot-on-stop"], async (url) => {
-      const posted = await fetch(url, { method: "POST", body: JSON.stringify(ada) });
-      assert.equal(await posted.text(), "added\n");
+      const ada = { name: "Ada", email: "ada@example.org" };
+      await serve(["--snapshot-on-stop"], async (url) => {
+        const posted = await fetch(url, { method: "POST", body: JSON.stringify(ada) });
+        assert.equal(await posted.text(), "added\n");
+      });
+      const log = join(folder, "db.events");
+      assert.ok(existsSync(`${log}.snapshot-0000000000000001`));
+
+      // What the snapshot shows is not read from the log: here it could not be.
+      const bytes = readFileSync(log);
+      bytes[bytes.indexOf("Ada")] = 0;
+      writeFileSync(log, bytes);
+      await serve([], async (url) => {
+        assert.deepEqual(await (await fetch(url)).json(), [ada]);
+      });
     });
-    const log = join(folder, "db.events");
-    assert.ok(existsSync(`${log}.snapshot-0000000000000001`));
-
-    // What the snapshot shows is not read from the log: here it could not be.
-    const bytes = readFileSync(log);
-    bytes[bytes.indexOf("Ada")] = 0;
-    writeFileSync(log, bytes);
-    await serve([], async (url) => assert.deepEqual(await (await fetch(url)).json(), [ada]));
   });
-});
+}
 
 test("a program that is started again for a snapshot makes none of a log that it does not serve", async () => {
   await withFolder(async (folder) => {

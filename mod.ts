@@ -13,12 +13,14 @@ export type { FileLogOptions } from "./adapters/file_log.ts";
 export { openEngine } from "./adapters/open_engine.ts";
 export type { EngineOptions } from "./adapters/open_engine.ts";
 export { serve } from "./adapters/serve.ts";
+export type { ServerSettings } from "./adapters/cli/options.ts";
 export type { ServeOptions, Serving } from "./adapters/cli/serve_app.ts";
 export { defineApp } from "./runtime/app.ts";
 export type {
   App,
   AppBase,
   AppDefinition,
+  CommonContext,
   Context,
   DeepReadonly,
   ErrorHandler,
@@ -41,7 +43,12 @@ export { modelCodec } from "./runtime/model_codec.ts";
 export type { Engine, Health, ReadTools, WriteTools, Written } from "./runtime/engine.ts";
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
-export type { FetchHandler, RequestInfo, Server } from "./runtime/http/fetch_handler.ts";
+export type {
+  FetchHandler,
+  ListenOptions,
+  RequestInfo,
+  Server,
+} from "./runtime/http/fetch_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
 export type {
   Commit,
@@ -52,8 +59,9 @@ export type {
   SnapshotPlace,
   StoredCommit,
 } from "./runtime/log/event_log.ts";
+export type { LogFormat } from "./runtime/log/recovery.ts";
 export { memoryLog } from "./runtime/log/memory_log.ts";
-export type { ReplayProgress } from "./runtime/replay.ts";
+export type { OnBadEvent, ReplayProgress } from "./runtime/replay.ts";
 
 // No top-level await: it would deadlock with an application that imports this module.
 if (import.meta.main) import("./adapters/cli/main.ts").then(({ main }) => main());

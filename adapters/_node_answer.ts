@@ -127,7 +127,7 @@ function isSentWell(headers: HeadersInit | undefined): boolean {
   if (headers instanceof Headers || Array.isArray(headers)) return false;
   let saysType = false;
   for (const name in headers) {
-    const value: unknown = headers[name];
+    const value: unknown = (headers as Record<string, unknown>)[name];
     if (typeof value !== "string" || !ASCII.test(value) || !FIELD_NAME.test(name)) return false;
     const lower = name.toLowerCase();
     if (lower === "content-type") saysType = true;
@@ -167,7 +167,9 @@ function fieldsOf(headers: HeadersInit | undefined): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = {};
   if (headers === undefined) return fields;
   if (!(headers instanceof Headers || Array.isArray(headers))) {
-    for (const name in headers) fields[name.toLowerCase()] = String(headers[name]);
+    for (const name in headers) {
+      fields[name.toLowerCase()] = String((headers as Record<string, unknown>)[name]);
+    }
     return fields;
   }
   for (const [name, value] of headers instanceof Headers ? headers : new Headers(headers)) {

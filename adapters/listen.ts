@@ -3,6 +3,7 @@
  * only where it runs, since importing another platform's would fail.
  */
 
+import process from "node:process";
 import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 
 /** The runtimes that there is an adapter for. */
@@ -12,6 +13,22 @@ export type RuntimeName = "deno" | "bun" | "node";
 export function runtimeName(): RuntimeName {
   if ("Deno" in globalThis) return "deno";
   return "Bun" in globalThis ? "bun" : "node";
+}
+
+/** What this file uses of the two that say themselves what they are. */
+declare const Deno: { readonly build: { readonly standalone: boolean } };
+declare const Bun: { readonly isStandaloneExecutable: boolean };
+
+/** Whether this program is an executable of its own, with application and runtime in one file. */
+export function isExecutable(): boolean {
+  switch (runtimeName()) {
+    case "deno":
+      return Deno.build.standalone;
+    case "bun":
+      return Bun.isStandaloneExecutable;
+    case "node":
+      return process.getBuiltinModule("node:sea").isSea();
+  }
 }
 
 /**

@@ -92,8 +92,8 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
         new Promise((resolve) => {
           stopping = true;
           // For connections whose head is out: `connection: close` comes too late for them.
-          server.keepAliveTimeout = 1;
-          server.keepAliveTimeoutBuffer = 0;
+          // (Deno's types do not know the second.)
+          Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
           server.close(() => resolve());
         }),
       cut: () => server.closeAllConnections(),

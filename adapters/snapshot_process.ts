@@ -1,76 +1,9 @@
 /**
- * The process that makes a snapshot: `snapshots.ts` starts it with what is to be done as its last
- * argument, and reads one line of JSON from its file descriptor 3. It ends when its work is done,
- * or soon after the process that started it is gone.
- *
- * It never serves, locks or appends; it prints nothing.
+ * The process that makes a snapshot, where the application is a module that can be imported. What
+ * it does is in `snapshot_task.ts`.
  */
 
-import { writeSync } from "node:fs";
-import process from "node:process";
-import { type App, faultOfApp } from "../runtime/app.ts";
-import { messageOf } from "../runtime/errors.ts";
-import { type MadeSnapshot, makeSnapshot } from "../runtime/make_snapshot.ts";
-import { clock } from "./clock.ts";
-import { disk } from "./files.ts";
+import { carryOut, takeSnapshotTask } from "./snapshot_task.ts";
 
-/** What is to be done. */
-export interface SnapshotTask {
-  /** The URL of the module whose default export is the application. */
-  readonly module: string;
-  /** The path of the log. */
-  readonly log: string;
-  /** The folder in which relative paths begin. */
-  readonly folder: string;
-  readonly isFromScratch: boolean;
-  /** The process that wants it. */
-  readonly parent: number;
-}
-
-/** What has come of it. */
-export type SnapshotAnswer =
-  | MadeSnapshot & { readonly ms: number; readonly warnings: readonly string[] }
-  | { readonly error: string };
-
-const ANSWER = 3;
-
-/** Milliseconds between two looks whether the parent is still there. */
-const PARENT_CHECK_MS = 100;
-
-async function run(task: SnapshotTask): Promise<SnapshotAnswer> {
-  const start = clock.now();
-  try {
-    process.chdir(task.folder);
-    const { default: app } = await import(task.module) as { default?: unknown };
-    const fault = faultOfApp(app);
-    if (fault !== undefined) return { error: `Cannot load "${task.module}": ${fault}` };
-    const warnings: string[] = [];
-    const made = await makeSnapshot(app as App<unknown, unknown>, task.log, {
-      disk,
-      clock,
-      timeOfDay: Date.now,
-      random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-      warn: (message) => void warnings.push(message),
-      isFromScratch: task.isFromScratch,
-      onProgress: endWithout(task.parent),
-    });
-    return { ...made, ms: Math.round(clock.now() - start), warnings };
-  } catch (error) {
-    return { error: messageOf(error) };
-  }
-}
-
-/** Ends this process when its parent has ended, however that was. A replay leaves timers no turn. */
-function endWithout(parent: number): () => void {
-  let next = 0;
-  return () => {
-    const now = clock.now();
-    if (now < next) return;
-    next = now + PARENT_CHECK_MS;
-    if (process.ppid !== parent) process.exit(1);
-  };
-}
-
-const answer = await run(JSON.parse(process.argv.at(-1) ?? ""));
-writeSync(ANSWER, `${JSON.stringify(answer)}\n`);
-process.exit(0);
+const task = takeSnapshotTask();
+if (task !== undefined) await carryOut(task, async () => (await import(task.module)).default);

@@ -1,14 +1,14 @@
 /**
  * Keeps snapshots of a log that is being served: each is made by a process of its own, so that the
  * server never pauses for it. When, and what becomes of one that fails, is decided here; what that
- * process does is in `snapshot_process.ts`.
+ * process does is in `snapshot_task.ts`.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { constants, setPriority } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import { fileURLToPath } from "node:url";
@@ -19,8 +19,8 @@ import { Snapshots } from "../runtime/log/find_snapshot.ts";
 import { removeUnfinished } from "../runtime/log/snapshot_file.ts";
 import { clock } from "./clock.ts";
 import { disk } from "./files.ts";
-import { runtimeName } from "./listen.ts";
-import type { SnapshotAnswer, SnapshotTask } from "./snapshot_process.ts";
+import { isExecutable, runtimeName } from "./listen.ts";
+import { environmentFor, type SnapshotAnswer, type SnapshotTask } from "./snapshot_task.ts";
 
 /** Milliseconds between two looks at how long the log is. */
 const LOOK_MS = 1000;
@@ -163,11 +163,11 @@ export function startSnapshotProcess(
   task: Pick<SnapshotTask, "log" | "module" | "isFromScratch">,
 ): SnapshotProcess {
   const folder = process.cwd();
-  const argument: SnapshotTask = { ...task, log: resolve(task.log), folder, parent: process.pid };
+  const whole: SnapshotTask = { ...task, log: resolve(task.log), folder, parent: process.pid };
   let child: ChildProcess | undefined;
   let isKilled = false;
   return {
-    answer: answerOf(JSON.stringify(argument), (started) => child = started),
+    answer: answerOf(whole, (started) => child = started),
     get isKilled(): boolean {
       return isKilled;
     },
@@ -179,13 +179,14 @@ export function startSnapshotProcess(
 }
 
 async function answerOf(
-  argument: string,
+  task: SnapshotTask,
   onStarted: (child: ChildProcess) => void,
 ): Promise<SnapshotAnswer> {
   try {
     const { args, input, folder } = commandLine();
-    const child = spawn(process.execPath, [...args, argument], {
+    const child = spawn(process.execPath, args, {
       cwd: folder,
+      env: { ...process.env, ...environmentFor(task) },
       stdio: ["pipe", "ignore", "pipe", "pipe"],
     });
     onStarted(child);
@@ -221,20 +222,26 @@ function lowerPriority(pid: number | undefined): void {
   }
 }
 
-/** How this runtime runs the process: as it runs this one. */
+/** How the process is run: on this runtime, as this one is. */
 function commandLine(): { args: readonly string[]; input: string; folder: string } {
-  const script = new URL("./snapshot_process.ts", import.meta.url).href;
+  const script = new URL(`./snapshot_process${extname(import.meta.url)}`, import.meta.url);
   const folder = process.cwd();
-  if (runtimeName() !== "deno") {
-    const flags = process.execArgv.filter((flag) => !/^--(?:inspect|watch|test)\b/.test(flag));
-    return { args: [...flags, fileURLToPath(script)], input: "", folder };
+  const [, main = "", ...rest] = process.argv;
+  // No module can be imported from an executable or a bundle: `serve` has the application there.
+  if (isExecutable()) return { args: rest, input: "", folder };
+  const isDeno = runtimeName() === "deno";
+  const flags = isDeno
+    ? ["run", "-A"]
+    : process.execArgv.filter((flag) => !/^--(?:inspect|watch|test)\b/.test(flag));
+  if (script.protocol === "file:" && !existsSync(script)) {
+    return { args: [...flags, main, ...rest], input: "", folder };
   }
+  if (!isDeno) return { args: [...flags, fileURLToPath(script)], input: "", folder };
   // What an application may import is said in the deno.json of the folder that it was started
   // from: from there a script is run that is given on the standard input.
-  const main = process.argv[1];
   return {
-    args: ["run", "-A", "-"],
-    input: `await import(${JSON.stringify(script)});`,
-    folder: main !== undefined && existsSync(main) ? dirname(main) : folder,
+    args: [...flags, "-"],
+    input: `await import(${JSON.stringify(script.href)});`,
+    folder: existsSync(main) ? dirname(main) : folder,
   };
 }

@@ -15,7 +15,8 @@ export type DeepReadonly<T> = T extends (...args: never[]) => unknown ? T
   : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
   : T;
 
-interface CommonContext {
+/** What every handler gets beside the request and the model. */
+export interface CommonContext {
   /**
    * Aborts when the client has left before its answer was sent; in a write handler also
    * when its time is up.
@@ -32,6 +33,7 @@ interface CommonContext {
 
 /** What a handler gets with a request that cannot change the model. */
 export interface ReadContext extends CommonContext {
+  /** The request's method. */
   readonly method: OtherMethod;
   /** Reads hold nothing to change the model with. */
   readonly saveEvent?: undefined;
@@ -49,7 +51,9 @@ export type SaveEvent<Event> = (event: Event) => void;
 
 /** What a handler gets with a POST, PUT, PATCH or DELETE. */
 export interface WriteContext<Event> extends CommonContext {
+  /** The request's method. */
   readonly method: WriteMethod;
+  /** Saves an event as part of the write. */
   readonly saveEvent: SaveEvent<Event>;
 }
 

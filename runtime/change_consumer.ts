@@ -24,6 +24,7 @@ export interface Changes<Event>
   next(): Promise<IteratorResult<Change<Event>, undefined>>;
   /** Ends it, also for whoever waits for the next commit. */
   return(): Promise<IteratorResult<Change<Event>, undefined>>;
+  /** Itself: it is followed once. */
   [Symbol.asyncIterator](): Changes<Event>;
 }
 

@@ -10,6 +10,7 @@ import { codecOf, decodeTogether } from "./replay.ts";
 
 /** Something that an application does and must not. */
 export interface AppProblem {
+  /** Which of the rules it breaks. */
   readonly code:
     /** An event does not come back from the codec as it went in, alone or in a batch. */
     | "codec"
@@ -44,7 +45,7 @@ export interface AppProblem {
  */
 export function checkApp<Model, Event>(
   app: App<Model, Event>,
-  events: readonly Event[],
+  events: readonly NoInfer<Event>[],
 ): AppProblem[] {
   const problems: AppProblem[] = [];
   const decoded = throughCodec(app, events, problems);

@@ -38,7 +38,11 @@ export interface ModelCodec<Model> {
   decode(bytes: Uint8Array): Model;
 }
 
-/** The part of `T` that JSON can say: `T` itself, where every value of it is JSON. */
+/**
+ * The part of `T` that JSON can say: `T` itself, where every value of it is JSON.
+ *
+ * @internal
+ */
 type JsonPart<T> = T extends string | number | boolean | null ? T
   : T extends undefined | bigint | symbol | ((...args: never[]) => unknown) ? never
   : T extends object ? { [K in keyof T]: JsonPart<T[K]> }
@@ -50,7 +54,11 @@ export type IsJson<T> = [T] extends [JsonPart<T>] ? true : false;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Encodes whatever it is given. */
+/**
+ * Encodes whatever it is given.
+ *
+ * @internal
+ */
 interface Encoder {
   encode(event: unknown): Uint8Array;
   encodeInto(event: unknown, into: Uint8Array): number;

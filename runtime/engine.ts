@@ -20,7 +20,11 @@ import { isPromise } from "./models.ts";
 import { codecOf, type OnBadEvent, type ReplayProgress } from "./replay.ts";
 import { openStore, type Store } from "./store.ts";
 
-/** Options of {@linkcode openEngine}. */
+/**
+ * Options of {@linkcode openEngine}. The public ones are those of `adapters/open_engine.ts`.
+ *
+ * @internal
+ */
 export interface EngineOptions {
   /** Where the events are. The engine closes it, also when it cannot be opened. */
   log: EventLog;
@@ -70,11 +74,13 @@ export interface ReadTools {
 
 /** What {@linkcode Engine.write} gives to its function. */
 export interface WriteTools<Event> {
+  /** Saves an event as part of the write. */
   readonly saveEvent: SaveEvent<Event>;
 }
 
 /** What {@linkcode Engine.write} resolves with, once the write is durable. */
 export interface Written<Result> {
+  /** What the function returned. */
   readonly result: Result;
   /** The position in the log after the write. */
   readonly position: string;
@@ -90,8 +96,9 @@ export interface Health {
   readonly state: "ok" | "disk full" | `read-only: ${string}` | "unavailable" | "closed";
   /** What a loss of power may undo although it was acknowledged; `undefined` if nothing. */
   readonly mayLose: string | undefined;
-  /** The sequence of the newest commit that was applied, and of the newest durable one. */
+  /** The sequence of the newest commit that was applied. */
   readonly applied: number;
+  /** The sequence of the newest durable commit. */
   readonly durable: number;
   /** The position after the newest durable commit. */
   readonly position: string;

@@ -28,13 +28,18 @@ export interface HttpErrorOptions extends ErrorOptions {
  * ```
  */
 export class HttpError extends Error {
+  /** What it is, in messages. */
   override readonly name = "HttpError";
   /** The HTTP status, 400 to 599 (RFC 9110, section 15). */
   readonly status: number;
   /** Header fields that the answer carries. */
   readonly headers: Readonly<Record<string, string>>;
 
-  /** @throws {RangeError} if `status` is not a whole number from 400 to 599. */
+  /**
+   * Creates an answer with `status`; `message` is for the operator, and never shown.
+   *
+   * @throws {RangeError} if `status` is not a whole number from 400 to 599.
+   */
   constructor(status: number, message = "", options: HttpErrorOptions = {}) {
     super(message, options);
     if (!Number.isInteger(status) || status < 400 || status > 599) {
@@ -94,9 +99,12 @@ export type ErrorCode =
 
 /** A condition that a caller can tell apart by its `code`. */
 export class AlcedoError extends Error {
+  /** What it is, in messages. */
   override readonly name = "AlcedoError";
+  /** Which condition it is: what to branch on. */
   readonly code: ErrorCode;
 
+  /** Creates the error of a condition. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -36,8 +36,11 @@ export interface ReplayOptions {
 
 /** How far a replay has come. */
 export interface ReplayProgress {
+  /** Events that were applied. */
   readonly events: number;
+  /** Bytes of the log that were read. */
   readonly bytes: number;
+  /** Bytes of the log that there are to read. */
   readonly bytesTotal: number;
 }
 

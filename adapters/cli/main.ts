@@ -1,5 +1,5 @@
 /**
- * The command: `mod.ts app.ts [options]`, and `mod.ts events COMMAND …`.
+ * The command: `mod.ts app.ts [options]`, `mod.ts events COMMAND …`, and `mod.ts create FOLDER`.
  */
 
 import { resolve } from "node:path";
@@ -13,9 +13,10 @@ import { versionLine } from "./version.ts";
 
 const HELP = `Usage: mod.ts APP [options]
        mod.ts events COMMAND FILE [options]
+       mod.ts create FOLDER
 
 Serves the application that the module APP exports as its default; or looks into a log of events
-(see events --help).
+(see events --help); or writes a small application to begin with.
 
 ${describeOptions()}
 
@@ -29,6 +30,10 @@ export async function main(): Promise<void> {
     if (first === "events") {
       const { runEvents } = await import("./events/main.ts");
       return await runEvents(rest);
+    }
+    if (first === "create") {
+      const { runCreate } = await import("./create.ts");
+      return runCreate(rest);
     }
     const line = readCommandLine(process.argv.slice(2));
     if (line.help) printAndExit(HELP);

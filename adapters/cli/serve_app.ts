@@ -3,6 +3,7 @@
  * and an application that is run by itself have in common.
  */
 
+import { resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type App, faultOfApp } from "../../runtime/app.ts";
@@ -15,6 +16,7 @@ import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
 import { printError, printWarning } from "../print.ts";
 import { keepSnapshots, type SnapshotKeeper } from "../snapshots.ts";
+import { carryOut, type SnapshotTask, takeSnapshotTask } from "../snapshot_task.ts";
 import { exitWith, StartError } from "./exit.ts";
 import {
   describeOptions,
@@ -32,7 +34,8 @@ import { versionLine } from "./version.ts";
 export interface ServeOptions extends ServerSettings {
   /**
    * `import.meta.url` of the module whose default export is the application: what other
-   * threads and processes load it from.
+   * threads and processes load it from. From an executable or a bundle none can be loaded: the
+   * program is then started again with its arguments, and does not come back from `serve`.
    */
   module?: string;
   /**
@@ -85,10 +88,22 @@ export async function serveApp<Model, Event>(
     if (line.version) return printAndExit(versionLine());
     const [surplus] = line.positional;
     if (surplus !== undefined) throw new UsageError(`unknown argument "${surplus}"; see --help`);
-    return await start(app, resolveSettings(line.flags, process.env, options), options);
+    const settings = resolveSettings(line.flags, process.env, options);
+    const task = takeSnapshotTask();
+    if (task !== undefined) return await carryOut(task, () => theServed(app, settings, task));
+    return await start(app, settings, options);
   } catch (error) {
     exitWith(error);
   }
+}
+
+/** The application that a snapshot is to be made of, in a program that was started again for it. */
+function theServed(app: unknown, { eventsFile }: ResolvedSettings, { log }: SnapshotTask): unknown {
+  if (resolve(eventsFile) === log) return app;
+  throw new StartError(
+    `this program serves "${eventsFile}" first: snapshots of another log can only be made where ` +
+      `its application is a module of its own`,
+  );
 }
 
 function fileName(module: string): string {

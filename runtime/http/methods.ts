@@ -3,12 +3,11 @@
  * holds nothing to change it with.
  */
 
-/** The methods whose handlers get `saveEvent`. */
-export type WriteMethod = "POST" | "PUT" | "PATCH" | "DELETE";
-
 /**
  * Every other method in the IANA registry of HTTP methods, and QUERY (RFC 9110, section
  * 16.1): a method outside it is answered with 501 before any handler is asked.
+ *
+ * @internal (which `deno doc --lint` sees on a constant only where it is the first)
  */
 const OTHER_METHODS = [
   "GET",
@@ -48,6 +47,9 @@ const OTHER_METHODS = [
   "UPDATEREDIRECTREF",
   "VERSION-CONTROL",
 ] as const; // deno-fmt-ignore
+
+/** The methods whose handlers get `saveEvent`. */
+export type WriteMethod = "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The methods whose handlers get no `saveEvent`. */
 export type OtherMethod = typeof OTHER_METHODS[number];

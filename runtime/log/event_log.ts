@@ -10,6 +10,7 @@ import { uvarintLength } from "./uvarint.ts";
 
 /** The encoded events of one write. All of them survive, or none, where the format can tell. */
 export interface Commit {
+  /** The events, in order. */
   readonly events: readonly Uint8Array[];
   /** The bytes of all events together, with room for the size that a log puts before each. */
   readonly bytes: number;
@@ -37,11 +38,13 @@ export function mayLose(durability: Durability): string | undefined {
 
 /** A commit as it is read back (in a log that counts events: one event). */
 export interface StoredCommit {
+  /** Its number in the log, from 1. */
   readonly sequence: number;
   /** When it was written, in milliseconds since 1970, if the format knows. */
   readonly time: number | undefined;
   /** What the runtime noted with it: JSON in UTF-8, or no bytes. */
   readonly meta: Uint8Array;
+  /** The events, in order. */
   readonly events: readonly Uint8Array[];
 }
 
@@ -72,13 +75,15 @@ export function sizeInCommit(event: Uint8Array): number {
  * the batch: they may be overwritten.
  */
 export interface EventBatch {
+  /** The buffer with the events. */
   readonly bytes: Uint8Array;
   /** Event `i` is `bytes` from `bounds[2 * i]` to `bounds[2 * i + 1]`. */
   readonly bounds: Uint32Array;
   /** How many events there are. */
   readonly count: number;
-  /** Event `i` belongs to the commit with the sequence `firstSequence + commitOf[i]`. */
+  /** The sequence of the first event's commit. */
   readonly firstSequence: number;
+  /** Event `i` belongs to the commit with the sequence `firstSequence + commitOf[i]`. */
   readonly commitOf: Uint32Array;
   /** Where `bytes[0]` stands in the log, in bytes; for messages and progress. */
   readonly offset: number;

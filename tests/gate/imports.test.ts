@@ -48,7 +48,8 @@ test("import rules find a circle", () => {
   ]);
 });
 
-const PACKAGE_JSON = { exports: { ".": "./mod.ts" }, imports: { "#std/*": "deno-std/*.js" } };
+const PUBLISHED = { version: "1.2.3", exports: { ".": "./mod.ts" } };
+const PACKAGE_JSON = { ...PUBLISHED, imports: { "#std/*": "deno-std/*.js" } };
 const PACKAGE_LOCK = {
   packages: {
     "node_modules/deno-std": { version: "1.4.0" },
@@ -63,11 +64,15 @@ const DENO_IMPORTS = {
   "hono/": "npm:/hono@4.13.19/",
 };
 
-function mapComplaintsOf(changes: Record<string, string>, imported: string): string[] {
+function mapComplaintsOf(
+  changes: Record<string, string>,
+  imported: string,
+  published: object = PUBLISHED,
+): string[] {
   const texts = {
     "package.json": JSON.stringify(PACKAGE_JSON),
     "package-lock.json": JSON.stringify(PACKAGE_LOCK),
-    "deno.json": JSON.stringify({ imports: { ...DENO_IMPORTS, ...changes } }),
+    "deno.json": JSON.stringify({ ...published, imports: { ...DENO_IMPORTS, ...changes } }),
     "adapters/a.ts": `import "node:fs"; import "./b.ts"; import "${imported}";`,
   };
   return mapComplaints(Object.entries(texts).map(([path, text]) => ({ path, text })));
@@ -91,4 +96,17 @@ test("import maps may not differ", () => {
 
 test("import map of Deno may not leave out what is imported", () => {
   assert.deepEqual(mapComplaintsOf({}, "hono"), ['deno.json: does not say where "hono" is']);
+});
+
+test("what is published for Deno may not differ from what is published for npm", () => {
+  for (
+    const published of [
+      { version: "1.2.4", exports: PUBLISHED.exports },
+      { version: "1.2.3", exports: { ".": "./mod.ts", "./deno": "./adapters/deno.ts" } },
+    ]
+  ) {
+    assert.deepEqual(mapComplaintsOf({}, "alcedo", published), [
+      "deno.json: version or exports are not those of package.json",
+    ]);
+  }
 });

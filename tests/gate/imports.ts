@@ -1,9 +1,10 @@
 /**
  * The rules about who may import whom: `mod.ts` -> `adapters/` -> `runtime/`, never back and
- * never in a circle; and that the two import maps, npm's and Deno's, say the same.
+ * never in a circle; and that npm and Deno are told the same about what is imported and published.
  */
 
 import { posix } from "node:path";
+import { equal } from "#std/assert/equal";
 import { importsOf, type SourceFile } from "./source_files.ts";
 
 /** Each may import itself and what stands before it. */
@@ -69,6 +70,7 @@ function cycles(graph: Graph): string[][] {
 }
 
 interface PackageJson {
+  readonly version: string;
   readonly imports: Record<string, string>;
   readonly exports: Record<string, string>;
 }
@@ -76,6 +78,8 @@ interface PackageLock {
   readonly packages: Record<string, { readonly version?: string }>;
 }
 interface DenoJson {
+  readonly version: string;
+  readonly exports: Record<string, string>;
   readonly imports: Record<string, string>;
 }
 
@@ -86,7 +90,8 @@ interface DenoJson {
 export function mapComplaints(files: readonly SourceFile[]): string[] {
   const npm = readJson<PackageJson>(files, "package.json");
   const { packages } = readJson<PackageLock>(files, "package-lock.json");
-  const deno = readJson<DenoJson>(files, "deno.json").imports;
+  const published = readJson<DenoJson>(files, "deno.json");
+  const deno = published.imports;
   const expected = new Map([
     ...Object.entries(npm.exports).map(([subpath, path]) =>
       [subpath.replace(/^\./, "alcedo"), path] as const
@@ -104,7 +109,9 @@ export function mapComplaints(files: readonly SourceFile[]): string[] {
       )
     )
   );
+  const isSame = published.version === npm.version && equal(published.exports, npm.exports);
   return [
+    ...(isSame ? [] : ["deno.json: version or exports are not those of package.json"]),
     ...differing.map(([name, target]) => `deno.json: "${name}" is not "${target}", as npm has it`),
     ...new Set(unnamed.map((name) => `deno.json: does not say where "${name}" is`)),
   ];

@@ -13,7 +13,12 @@ import { parseArgs } from "#std/cli/parse_args";
 import { installed, runCommand } from "./command.ts";
 import { importComplaints, mapComplaints } from "./imports.ts";
 import { count, judge } from "./junit.ts";
-import { PINNED_NAMES, publicNameComplaints, publicNames } from "./public_names.ts";
+import {
+  PINNED_NAMES,
+  publicNameComplaints,
+  publicNames,
+  undocumentedComplaints,
+} from "./public_names.ts";
 import { listFiles, readSources, ROOT } from "./source_files.ts";
 import { type FinishedSuite, runSuite, type Runtime, RUNTIMES } from "./suite.ts";
 import { tidyComplaints } from "./tidy.ts";
@@ -28,6 +33,8 @@ const HELP = `node tests/gate/main.ts [options]
 
 /** How many tests there are: a test that silently does not run is a failure. */
 const EXPECTED_TESTS = join(ROOT, "tests/gate/expected_tests.json");
+
+const DRY_RUN = ["publish", "--dry-run", "--allow-dirty"] as const;
 
 let failedChecks = 0;
 
@@ -75,6 +82,9 @@ async function checkSources(): Promise<void> {
     ...mapComplaints(files),
   ]);
   await check("public names", publicNameComplaints);
+  await check("public names, documented", undocumentedComplaints);
+  // All that JSR asks for, no slow types above all; nothing is sent.
+  await check("publish", () => complaintsOf(installed("deno"), ...DRY_RUN));
 }
 
 /**

@@ -20,9 +20,8 @@ interface DenoDoc {
 
 /** The public names, one per line: `alcedo: serve`. */
 export async function publicNames(): Promise<string> {
-  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as PackageJson;
   const lines = await Promise.all(
-    Object.entries(exports).map(async ([subpath, path]) => {
+    Object.entries(publicModules()).map(async ([subpath, path]) => {
       const names = await documentedNames(path);
       return names.map((name) => `${subpath.replace(/^\./, "alcedo")}: ${name}`);
     }),
@@ -40,6 +39,18 @@ export async function publicNameComplaints(): Promise<string[]> {
   ];
   if (complaints.length > 0) complaints.push("If it is meant: node tests/gate/main.ts --pin");
   return complaints;
+}
+
+/** The public names, and members of what they name, that do not say what they are. */
+export async function undocumentedComplaints(): Promise<string[]> {
+  const modules = Object.values(publicModules());
+  const { ok, output } = await runCommand([installed("deno"), "doc", "--lint", ...modules]);
+  return ok ? [] : [output];
+}
+
+/** The public modules: their paths, by subpath. */
+function publicModules(): PackageJson["exports"] {
+  return (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as PackageJson).exports;
 }
 
 async function documentedNames(path: string): Promise<string[]> {

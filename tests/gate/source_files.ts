@@ -32,7 +32,7 @@ export function listFiles(): string[] {
   });
   const paths = git.status === 0
     ? git.stdout.split("\0")
-    : globSync("**/*", { cwd: ROOT, exclude: ["**/node_modules/**", ".git/**"] });
+    : globSync("**/*", { cwd: ROOT, exclude: ["**/node_modules/**", ".git/**", "dist/**"] });
   return [...new Set(paths)].sort();
 }
 

@@ -36,7 +36,16 @@ export interface StartOptions {
 /** Starts `file`, of the repository if it is no whole path, with `args`. */
 export function start(file: string, args: readonly string[], options: StartOptions = {}): Started {
   const [program = "", ...rest] = RUN;
-  const child = spawn(program, [...rest, resolve(ROOT, file), ...args], {
+  return startProgram(program, [...rest, resolve(ROOT, file), ...args], options);
+}
+
+/** Starts a program that is none of the repository's. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): Started {
+  const child = spawn(program, args, {
     cwd: options.cwd ?? ROOT,
     env: { ...process.env, NO_COLOR: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

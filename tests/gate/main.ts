@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { parseArgs } from "#std/cli/parse_args";
 import { installed, runCommand } from "./command.ts";
+import { documentationComplaints } from "./documentation.ts";
 import { importComplaints, mapComplaints } from "./imports.ts";
 import { count, judge } from "./junit.ts";
 import { PINNED_NAMES, publicNameComplaints, publicNames } from "./public_names.ts";
@@ -75,6 +76,7 @@ async function checkSources(): Promise<void> {
     ...mapComplaints(files),
   ]);
   await check("public names", publicNameComplaints);
+  await check("types in documents", documentationComplaints);
 }
 
 /**

@@ -15,6 +15,7 @@ import { documentationComplaints } from "./documentation.ts";
 import { importComplaints, mapComplaints } from "./imports.ts";
 import { count, judge } from "./junit.ts";
 import { PINNED_NAMES, publicNameComplaints, publicNames } from "./public_names.ts";
+import { referenceComplaints } from "./reference.ts";
 import { listFiles, readSources, ROOT } from "./source_files.ts";
 import { type FinishedSuite, runSuite, type Runtime, RUNTIMES } from "./suite.ts";
 import { tidyComplaints } from "./tidy.ts";
@@ -76,6 +77,7 @@ async function checkSources(): Promise<void> {
     ...mapComplaints(files),
   ]);
   await check("public names", publicNameComplaints);
+  await check("reference", referenceComplaints);
   await check("types in documents", documentationComplaints);
 }
 

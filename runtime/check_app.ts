@@ -44,7 +44,7 @@ export interface AppProblem {
  */
 export function checkApp<Model, Event>(
   app: App<Model, Event>,
-  events: readonly Event[],
+  events: readonly NoInfer<Event>[],
 ): AppProblem[] {
   const problems: AppProblem[] = [];
   const decoded = throughCodec(app, events, problems);

@@ -28,12 +28,20 @@ import { commandComplaints, isPrinted, playTranscripts } from "../support/transc
 /** Transcripts that are not played: the document, their first line, and why. */
 const NOT_PLAYED: Readonly<Record<string, string>> = {
   "README.md: $ curl localhost:9000": "tests/examples/hello_world.test.ts does the same",
+  "examples/renamed_field/README.md: $ node examples/renamed_field/version_1.ts --events-file book.events &":
+    "tests/examples/renamed_field.test.ts does the same",
 };
 
 /** Blocks that are only looked at, by document and kind: how many, if that is known, and what they are. */
 const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, what: string]>> = {
   "README.md: (none)": [1, "options, as --help prints them"],
   "docs/architecture.md: (none)": [1, "the map"],
+  "docs/backing_up.md: ini": [2, "systemd's units"],
+  "docs/coming_from.md: roc": [1, "Kingfisher's face, which needs another language"],
+  "docs/deploying.md: caddyfile": [1, "a proxy's configuration"],
+  "docs/deploying.md: dockerfile": [1, "an image, which would be built from the network"],
+  "docs/deploying.md: ini": [1, "systemd's unit"],
+  "docs/deploying.md: nginx": [1, "a proxy's configuration"],
   "docs/evolving_events.md: (none)": [1, "a message"],
   "docs/log_format.md: (none)": [3, "grammar"],
   "docs/reference.md: ts signature": [undefined, "made of the sources, which compile"],
@@ -45,6 +53,9 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   "bun test",
   "cd",
   "deno test",
+  "docker",
+  "find",
+  "journalctl",
   "mkdir",
   "node --test",
   "npm init",
@@ -53,10 +64,18 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   "npm run",
   "npm start",
   "npm test",
+  "rsync",
+  "set",
+  "systemctl",
 ]);
 
 /** Documents that are linked to and not there yet. */
-const COMING: readonly string[] = ["docs/testing.md", "examples/guestbook"];
+const COMING: readonly string[] = [
+  "docs/testing.md",
+  "examples/bank",
+  "examples/counter",
+  "examples/guestbook",
+];
 
 const documents: readonly Document[] = documentPaths().map((path) => ({
   path,

@@ -15,7 +15,14 @@ import { COMMANDS } from "../../adapters/cli/events/main.ts";
 import { readCall } from "../../adapters/cli/events/command.ts";
 import { readCommandLine, resolveSettings } from "../../adapters/cli/options.ts";
 import { type CodeBlock, fileOf } from "./code_blocks.ts";
-import { listening, ROOT, signal, start, type Started } from "./server_process.ts";
+import {
+  listening,
+  ROOT,
+  signal,
+  start,
+  type Started,
+  type StartOptions,
+} from "./server_process.ts";
 
 /** A line of a transcript, and what it prints. */
 interface Exchange {
@@ -123,8 +130,10 @@ class Terminal {
     if (this.#server !== undefined) await this.#kill(["-9", "%1"]);
   }
 
-  get #place() {
-    return { cwd: this.#folder, env: { ALCEDO_ADDR: "localhost:0" } };
+  get #place(): StartOptions {
+    // Node keeps there what it has made of the sources: a quarter of the processor time of a start.
+    const NODE_COMPILE_CACHE = join(this.#folder, "../cache");
+    return { cwd: this.#folder, env: { ALCEDO_ADDR: "localhost:0", NODE_COMPILE_CACHE } };
   }
 
   #path(file: string): string {
@@ -220,7 +229,7 @@ export function commandComplaints(text: string, known: ReadonlySet<string>): str
 
 function checkCommand(words: readonly string[], known: ReadonlySet<string>): void {
   const [program = "", ...args] = words;
-  if (/^[A-Z_]+=/.test(program)) return checkCommand(args, known);
+  if (/^\w+=/.test(program)) return args.length === 0 ? undefined : checkCommand(args, known);
   const [file, ...rest] = afterRuntime(words) ?? [];
   if (program === "alcedo" || file === "mod.ts") {
     return checkArguments(program === "alcedo" ? args : rest);

@@ -12,6 +12,8 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { COMMANDS } from "../../adapters/cli/events/main.ts";
+import { describeOptions } from "../../adapters/cli/options.ts";
 import {
   blocksOf,
   type CodeBlock,
@@ -68,6 +70,19 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   "set",
   "systemctl",
 ]);
+
+/** Flags that documents may name beside ours. */
+const FLAGS: readonly string[] = [
+  "data-urlencode",
+  "import-map",
+  "max-old-space-size",
+  "name",
+  "now",
+  "omit",
+  "only",
+  "test",
+  "v8-flags",
+];
 
 /** Documents that are linked to and not there yet. */
 const COMING: readonly string[] = [
@@ -169,6 +184,22 @@ test("documents: every command names what exists", () => {
     commandComplaints(text, PROGRAMS).map((complaint) => `${place}: ${complaint}`)
   );
   assert.deepEqual(complaints, []);
+});
+
+test("documents: every option and every variable exists", () => {
+  const server = [...describeOptions().matchAll(/--([\w-]+)/g)].map(([, flag = ""]) => flag);
+  const events = COMMANDS.flatMap(({ options }) => options.map(({ flag }) => flag));
+  const flags = new Set([...server, ...events, ...FLAGS]);
+  const variables = new Set(server.map((flag) => flag.toUpperCase().replaceAll("-", "_")));
+  const unknown = documents.flatMap(({ path, text }) =>
+    [
+      ...[...text.matchAll(/(?<=[` ])--([a-z][\w-]*)/g)].filter(([, flag = ""]) =>
+        !flags.has(flag)
+      ),
+      ...[...text.matchAll(/ALCEDO_(\w+)/g)].filter(([, name = ""]) => !variables.has(name)),
+    ].map(([name]) => `${path}: ${name}`)
+  );
+  assert.deepEqual(unknown, []);
 });
 
 test("documents: every piece of JSON is JSON", () => {

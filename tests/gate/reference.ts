@@ -63,30 +63,30 @@ interface Declaration {
     readonly constructors?: readonly Member[];
   };
 }
-interface Symbol {
+interface DocSymbol {
   readonly name: string;
   readonly declarations: readonly Declaration[];
 }
 interface DenoDoc {
-  readonly nodes: Readonly<Record<string, { readonly symbols: readonly Symbol[] }>>;
+  readonly nodes: Readonly<Record<string, { readonly symbols: readonly DocSymbol[] }>>;
 }
 
 /** What the page is made of. */
 interface Entry {
   /** What it is imported as, and under which name: `serve`, `alcedo/node: serve`. */
   readonly title: string;
-  readonly symbol: Symbol;
+  readonly symbol: DocSymbol;
 }
 
 /** The page as it should be. */
 export async function makeReference(): Promise<string> {
-  const modules = await document([
+  const modules = await denoDoc([
     "mod.ts",
     "adapters/deno.ts",
     "adapters/bun.ts",
     "adapters/node.ts",
   ]);
-  const everything = await document(globSync("{runtime,adapters}/**/*.ts", { cwd: ROOT }).sort(), [
+  const everything = await denoDoc(globSync("{runtime,adapters}/**/*.ts", { cwd: ROOT }).sort(), [
     "--private",
   ]);
   const all = new Map(
@@ -136,10 +136,10 @@ function byTitle(a: Entry, b: Entry): number {
   return a.title.localeCompare(b.title, "en");
 }
 
-async function document(
+async function denoDoc(
   paths: readonly string[],
   options: readonly string[] = [],
-): Promise<ReadonlyMap<string, readonly Symbol[]>> {
+): Promise<ReadonlyMap<string, readonly DocSymbol[]>> {
   const args = ["doc", "--quiet", "--json", ...options, ...paths] as const;
   const { ok, output } = await runCommand([installed("deno"), ...args]);
   if (!ok) throw new Error(`Cannot read the docstrings: ${output}`);
@@ -152,8 +152,8 @@ async function document(
 }
 
 /** The types that `symbols` name, directly or through others, and that are not among them. */
-function namedBy(symbols: readonly Symbol[], all: ReadonlyMap<string, Symbol>): Entry[] {
-  const key = (symbol: Symbol) => `${fileOf(symbol)} ${symbol.name}`;
+function namedBy(symbols: readonly DocSymbol[], all: ReadonlyMap<string, DocSymbol>): Entry[] {
+  const key = (symbol: DocSymbol) => `${fileOf(symbol)} ${symbol.name}`;
   const seen = new Set(symbols.map(key));
   const found: Entry[] = [];
   const queue = [...symbols];
@@ -183,7 +183,7 @@ function namedBy(symbols: readonly Symbol[], all: ReadonlyMap<string, Symbol>): 
   return found;
 }
 
-function fileOf(symbol: Symbol): string {
+function fileOf(symbol: DocSymbol): string {
   const url = symbol.declarations[0]?.location.filename;
   return url === undefined ? "" : fileURLToPath(url);
 }

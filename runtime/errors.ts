@@ -24,7 +24,11 @@ export interface HttpErrorOptions extends ErrorOptions {
  *
  * @example
  * ```ts
- * throw new HttpError(404, "no such book", { cause });
+ * function titleOf(books: ReadonlyMap<string, string>, id: string): string {
+ *   const title = books.get(id);
+ *   if (title === undefined) throw new HttpError(404, `no book "${id}"`);
+ *   return title;
+ * }
  * ```
  */
 export class HttpError extends Error {

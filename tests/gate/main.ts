@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { parseArgs } from "#std/cli/parse_args";
 import { installed, runCommand } from "./command.ts";
+import { documentationComplaints } from "./documentation.ts";
 import { importComplaints, mapComplaints } from "./imports.ts";
 import { count, judge } from "./junit.ts";
 import {
@@ -19,6 +20,7 @@ import {
   publicNames,
   undocumentedComplaints,
 } from "./public_names.ts";
+import { referenceComplaints } from "./reference.ts";
 import { listFiles, readSources, ROOT } from "./source_files.ts";
 import { type FinishedSuite, runSuite, type Runtime, RUNTIMES } from "./suite.ts";
 import { tidyComplaints } from "./tidy.ts";
@@ -85,6 +87,8 @@ async function checkSources(): Promise<void> {
   await check("public names, documented", undocumentedComplaints);
   // All that JSR asks for, no slow types above all; nothing is sent.
   await check("publish", () => complaintsOf(installed("deno"), ...DRY_RUN));
+  await check("reference", referenceComplaints);
+  await check("types in documents", documentationComplaints);
 }
 
 /**

@@ -21,6 +21,7 @@ const TOP_LEVEL: readonly string[] = [
   "deno.json",
   "docs",
   "examples",
+  "llms.txt",
   "mod.ts",
   "package-lock.json",
   "package.json",

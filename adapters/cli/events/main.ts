@@ -12,7 +12,8 @@ import { stat, verify } from "./look.ts";
 import { NobodyReads } from "./output.ts";
 import { show, tail } from "./show.ts";
 
-const COMMANDS: readonly EventsCommand[] = [
+/** All of them, in the order of the help. */
+export const COMMANDS: readonly EventsCommand[] = [
   show,
   tail,
   stat,

@@ -60,9 +60,14 @@ export async function runSuite(
   try {
     const { ok, output } = await runCommand(
       [installed(runtime), ...RUNNERS[runtime](files, report)],
-      // Node's runner refuses to run below another one, which the tests of the gate do.
       {
-        env: { ALCEDO_RUNTIME: runtime, NODE_TEST_CONTEXT: undefined },
+        env: {
+          ALCEDO_RUNTIME: runtime,
+          // Node's runner refuses to run below another one, which the tests of the gate do.
+          NODE_TEST_CONTEXT: undefined,
+          // Hundreds of servers are started: types are stripped, and modules compiled, once.
+          NODE_COMPILE_CACHE: join(folder, "compiled"),
+        },
         timeoutMs: SUITE_TIMEOUT_MS,
       },
     );

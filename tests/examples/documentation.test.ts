@@ -52,14 +52,19 @@ const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, w
 
 /** Programs that commands may name beside ours: what they do is not looked at. */
 const PROGRAMS: ReadonlySet<string> = new Set([
+  "bun build",
   "bun test",
   "cd",
+  "deno compile",
   "deno test",
   "docker",
+  "echo",
   "find",
   "journalctl",
   "mkdir",
+  "node --build-sea",
   "node --test",
+  "npm create",
   "npm init",
   "npm install",
   "npm pkg",
@@ -73,13 +78,19 @@ const PROGRAMS: ReadonlySet<string> = new Set([
 
 /** Flags that documents may name beside ours. */
 const FLAGS: readonly string[] = [
+  "build-sea",
+  "compile",
   "data-urlencode",
+  "exclude-unused-npm",
   "import-map",
   "max-old-space-size",
   "name",
   "now",
   "omit",
   "only",
+  "outfile",
+  "output",
+  "target",
   "test",
   "v8-flags",
 ];

@@ -42,6 +42,8 @@ export type { Engine, Health, ReadTools, WriteTools, Written } from "./runtime/e
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
 export type { FetchHandler, RequestInfo, Server } from "./runtime/http/fetch_handler.ts";
+export { honoHandler } from "./runtime/hono_handler.ts";
+export type { HonoEnv } from "./runtime/hono_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
 export type {
   Commit,

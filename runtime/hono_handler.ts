@@ -5,8 +5,8 @@
  * The two differ in what an error is: Hono makes an answer of it, and so a write that has failed
  * would look like one that has answered. And they differ in when an answer is there: Hono's
  * middleware works on a `Response`, where the answer of a write may be a function of the model
- * that is yet to be. Both are settled here, with what Hono's types make public, but for one
- * member, `errorHandler`, whose absence would do no harm.
+ * that is yet to be. Both are settled here, with what Hono's types make public: but for one
+ * member, which is asked whether the application has an `onError`.
  */
 
 import type { Context as HonoContext, Env, Hono, MiddlewareHandler, Schema } from "hono";
@@ -56,8 +56,11 @@ type EventOf<E> = E extends { Bindings: HonoBindings<infer _, infer Event> } ? E
  * What a route or a middleware throws discards the write, always. Who answers for it: the
  * application's `onError`, if it has one; else an error that is its own answer, as Hono's
  * `HTTPException`, answers for itself, and every other one is thrown on, so that it is reported
- * and ends in the application's `errors`. An application that is mounted, rather than joined by
- * `route`, keeps its errors to itself.
+ * and ends in the application's `errors`, whose pages know nothing of middleware. An application that
+ * is mounted, rather than joined by `route`, keeps its errors to itself.
+ *
+ * In a write, `c.req.raw` is an object in front of the server's request. Where the platform wants
+ * a `Request` of its own making, as `fetch` does, `c.req.raw.clone()` is one.
  *
  * @throws {TypeError} if `hono` is no Hono application.
  *
@@ -104,8 +107,8 @@ class Exchange<Model, Event> {
   readonly #model: DeepReadonly<Model>;
   readonly #context: Context<Event>;
   #honoContext: HonoContext | undefined;
-  /** Until Hono is seen to have answered without an error. */
-  #hasFailed = true;
+  /** How often Hono has begun with it, and not ended without an error. */
+  #failures = 0;
   /** The error that Alcedo is to answer for, and the body of what stands for its page. */
   #passedOn: { readonly error: Error; readonly body: ReadableStream } | undefined;
   /** What makes the answers of this write, by the bodies of those that stand for them. */
@@ -130,10 +133,19 @@ class Exchange<Model, Event> {
 
   /** Runs the application's own handlers, around which Hono puts this one. */
   async observe(c: HonoContext, next: () => Promise<void>): Promise<void> {
-    this.#honoContext ??= c;
+    const outer = this.#honoContext; // Of a middleware that asks the application again.
+    this.#honoContext = c;
     exchanges.set(c, this);
+    this.#failures++;
     await next();
-    this.#hasFailed = c.error !== undefined || !c.finalized;
+    if (c.error === undefined && c.finalized) {
+      this.#failures--;
+      // It had an answer of its own to what failed where it asked.
+      if (this.#passedOn !== undefined && this.#passedOn.body !== c.res.body) {
+        this.#passedOn = undefined;
+      }
+    }
+    this.#honoContext = outer ?? c;
   }
 
   /** An answer for Hono, in place of the page that Alcedo will make for `error`. */
@@ -147,8 +159,8 @@ class Exchange<Model, Event> {
 
   /** What the handler answers, when Hono has answered with `response`. */
   answerOf(response: Response): WriteAnswer<Model, Response> {
-    assert(this.#honoContext !== undefined, "Hono ran routes that its router did not match");
-    if (this.#hasFailed) return this.#answerOfFailed(response, this.#honoContext.error);
+    assert(this.#honoContext !== undefined, "Hono runs what its router matched");
+    if (this.#failures > 0) return this.#answerOfFailed(response, this.#honoContext.error);
     // Only if need be: a look at `body` costs platforms their fast path.
     if (this.#makers.size === 0) return response;
     const make = this.#makers.get(response.body);
@@ -177,7 +189,7 @@ class Exchange<Model, Event> {
 
   #respond(make: (model: DeepReadonly<Model>) => Response): Response {
     if (this.#context.saveEvent === undefined) return make(this.#model);
-    assert(this.#honoContext !== undefined, "Hono ran routes that its router did not match");
+    assert(this.#honoContext !== undefined, "Hono runs what its router matched");
     const body = new ReadableStream({
       pull() {
         throw bodyIsNotThere();

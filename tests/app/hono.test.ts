@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { type Context as HonoContext, Hono, type MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
 import { HTTPException } from "hono/http-exception";
+import { methodOverride } from "hono/method-override";
 import { routePath } from "hono/route";
 import { streamText } from "hono/streaming";
 import {
@@ -384,6 +385,35 @@ test("routes know their paths and parameters, also those that are added later", 
     assert.equal(text, "/books/:shelf/:title 2 emma");
     assert.equal(headers.get("x-shelf"), "2");
     assert.equal((await ask("GET", "/films")).text, "nothing here");
+  });
+});
+
+test("a route may ask the application again, and what fails there saves nothing", async () => {
+  const hono = new Hono<WordsEnv>();
+  hono.use(methodOverride({ app: hono, query: "method" }));
+  hono.delete("/", (c) => {
+    c.env.saveEvent("deleted");
+    c.header("x-a", "b");
+    return c.env.respond((words) => c.text(words.join()));
+  });
+  hono.delete("/fail", (c) => {
+    c.env.saveEvent("failed");
+    throw thrown;
+  });
+  hono.all("/try", async (c) => {
+    const { status } = await hono.request("/fail", { method: "DELETE" }, c.env);
+    return c.text(`it said ${status}`);
+  });
+  await withWords(honoHandler(hono), async ({ ask, saved, reported }) => {
+    const { text, headers } = await ask("POST", "/?method=DELETE");
+    assert.deepEqual([text, headers.get("x-a")], ["deleted", "b"]);
+    const failed = await ask("POST", "/fail?method=DELETE");
+    assert.deepEqual([failed.status, failed.text], [500, "page for 500: "]);
+    assert.deepEqual(reported, [thrown]);
+    for (const method of ["GET", "POST"]) {
+      assert.equal((await ask(method, "/try")).text, "it said 500");
+    }
+    assert.deepEqual(await saved(), ["deleted"]);
   });
 });
 

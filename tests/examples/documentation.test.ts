@@ -100,7 +100,6 @@ const COMING: readonly string[] = [
   "docs/testing.md",
   "examples/bank",
   "examples/counter",
-  "examples/guestbook",
 ];
 
 const documents: readonly Document[] = documentPaths().map((path) => ({

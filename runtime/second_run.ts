@@ -5,7 +5,7 @@
 
 import { equal } from "#std/assert/equal";
 import type { App } from "./app.ts";
-import { type AppProblem, checkApp } from "./check_app.ts";
+import { type AppProblem, checkApp, ONLY_EVENTS } from "./check_app.ts";
 import type { Codec } from "./codec.ts";
 import { AlcedoError, messageOf } from "./errors.ts";
 import { firstDifference } from "./model_difference.ts";
@@ -50,7 +50,12 @@ export class SecondRun<Model, Event> {
    * @throws {AlcedoError} `bad_application` if one is something else.
    */
   compare(model: Model): void {
-    refuseDifference("another initModel", this.#first, this.#app.initModel());
+    refuseDifference(
+      "another initModel",
+      this.#first,
+      this.#app.initModel(),
+      "it must return the same model at each call, and a new one, if updateModel changes it",
+    );
     refuseDifference("a second time, the same events", model, this.model);
   }
 }
@@ -107,17 +112,25 @@ function refuse(problems: readonly AppProblem[]): void {
 }
 
 /** @throws {AlcedoError} `bad_application` if two models differ that must not; `what` gave the other. */
-export function refuseDifference(what: string, model: unknown, other: unknown): void {
+export function refuseDifference(
+  what: string,
+  model: unknown,
+  other: unknown,
+  advice: string = ONLY_EVENTS,
+): void {
   const difference = firstDifference(model, other);
   if (difference === undefined) return;
   const { path, left, right } = difference;
   throw badApplication(
-    `${what} made another model: ${path} was ${left}, and is ${right}; initModel and updateModel ` +
-      `must look at nothing but the model and the events: no clock, no random numbers, no other state`,
+    `${what} made another model: ${path} was ${left}, and is ${right}; ${advice}`,
   );
 }
 
 /** What an application must not do. */
 export function badApplication(what: string, cause?: unknown): AlcedoError {
-  return new AlcedoError("bad_application", `Cannot go on with the test: ${what}`, { cause });
+  return new AlcedoError(
+    "bad_application",
+    `Cannot go on with the test: ${what}`,
+    cause === undefined ? {} : { cause },
+  );
 }

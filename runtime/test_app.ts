@@ -193,11 +193,9 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       init,
     );
     const isWrite = isWriteMethod(request.method);
-    const turn = isWrite ? this.#lastWrite : Promise.resolve();
-    const answer = turn.then(() => this.#globals.during(() => this.#answer(request, isWrite)));
+    const answer = this.#inTurn(request, isWrite ? this.#lastWrite : undefined);
     if (isWrite) this.#lastWrite = answer.catch(() => {}); // Thrown to the one who asked.
-    this.#requests++;
-    return await answer.finally(() => this.#requests--);
+    return await answer;
   }
 
   async advance(ms: number): Promise<void> {
@@ -216,7 +214,8 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       await this.#compare();
       const { modelVersion, modelCodec: codec = modelCodec } = this.#app;
       if (modelVersion === undefined) return;
-      refuseDifference("a snapshot", before, codec.decode(codec.encode(this.#model)));
+      const kept = codec.decode(codec.encode(this.#model));
+      refuseDifference("a snapshot", before, kept, "mend modelCodec");
     });
     this.#throwFaults();
   }
@@ -253,6 +252,20 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       });
     } finally {
       this.#globals.shown = this.#here;
+    }
+  }
+
+  /** Makes a request: a write, after the one before. */
+  async #inTurn(
+    request: Request,
+    after: Promise<unknown> | undefined,
+  ): Promise<TestAnswer<Model, Event>> {
+    this.#requests++;
+    try {
+      await after;
+      return await this.#globals.during(() => this.#answer(request, after !== undefined));
+    } finally {
+      this.#requests--;
     }
   }
 

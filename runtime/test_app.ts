@@ -48,6 +48,7 @@ export interface TestAppOptions<Event> {
 
 /** What came of a request to a {@linkcode TestedApp}. */
 export interface TestAnswer<Model, Event> {
+  /** The answer as a client gets it. */
   readonly response: Response;
   /** What it saved, as the codec decodes it; nothing if the write failed. */
   readonly events: readonly Event[];
@@ -288,8 +289,7 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
     await this.#follow(sequence);
     // Otherwise somebody else writes meanwhile, and compares when that is done.
     const isNewest = this.engine.health().applied === sequence;
-    if (!isNewest || this.#again.sequence !== sequence) return;
-    this.#elsewise(() => this.#again.compare(model));
+    if (isNewest) this.#elsewise(() => this.#again.compare(model));
   }
 
   /** Applies the events up to this sequence once more. */

@@ -57,10 +57,11 @@ test("testApp tells the events of requests made at once apart", async () => {
   const texts = ["a", "b", "c d", "e"];
   const answers = await Promise.all([
     ...texts.map((text) => notes.request("/", post(text))),
-    notes.request("/"),
+    ...Array.from({ length: 20 }, () => notes.request("/")),
   ]);
   const saved = answers.map(({ events }) => events.map(({ text }) => text).join(" "));
-  assert.deepEqual(saved, [...texts, ""]);
+  assert.deepEqual(saved, [...texts, ...Array(20).fill("")]);
+  assert.deepEqual(notes.model, ["a", "b", "c", "d", "e"]);
 });
 
 test("testApp saves nothing of a write that is refused, and answers as a client sees it", async () => {
@@ -164,23 +165,39 @@ test("testApp gives the globals back after each request, also after one that fai
   assert.ok(Math.abs(Date.now() - performance.timeOrigin - performance.now()) < 60_000);
 });
 
-test("testApp gives the globals back when it is closed, though a request still waits", async () => {
+test("testApp gives the globals back when it is closed, though requests still wait", async () => {
   const before = globals();
-  const handler = Promise.withResolvers<Response>();
-  const asked = Promise.withResolvers<void>();
-  const app = handling(() => {
-    asked.resolve();
-    return handler.promise;
+  const isAsked = Promise.withResolvers<void>();
+  const app = handling((_request, _notes, { method }) => {
+    if (method === "POST") isAsked.resolve();
+    return new Promise(() => {});
   });
+  const asked: Promise<unknown>[] = [];
   const failed = (async () => {
     await using notes = await testApp(app);
-    notes.request("/", post());
-    notes.request("/", post());
-    await asked.promise;
-    assert.notEqual(Math.random, before[2]);
+    for (const init of [post(), post(), {}]) {
+      asked.push(notes.request("/", init).then(({ response }) => response.status));
+    }
+    await isAsked.promise;
+    assert.notDeepEqual(globals(), before);
     throw new Error("an assertion that fails");
   })();
   await assert.rejects(failed, /an assertion that fails/);
+  assert.deepEqual(globals(), before);
+  assert.deepEqual(await Promise.all(asked), [504, 503, 504]);
+});
+
+test("testApp gives the globals back when it is closed, though a body has not arrived", async () => {
+  const before = globals();
+  const notes = await testApp(notesApp());
+  const isRead = Promise.withResolvers<void>();
+  const body = new ReadableStream({ pull: () => isRead.resolve() }, { highWaterMark: 0 });
+  // `duplex` is for streams (Fetch standard), and missing in some types.
+  const init: RequestInit & { duplex: "half" } = { method: "POST", body, duplex: "half" };
+  notes.request("/", init);
+  await isRead.promise;
+  assert.notDeepEqual(globals(), before);
+  await notes.close();
   assert.deepEqual(globals(), before);
 });
 
@@ -342,10 +359,24 @@ test("testApp keeps the clocks of two applications apart, also when they are ask
   assert.deepEqual(times, [1, 2, 1, 2].map((now) => Array(4).fill(now)));
 });
 
-test("testApp sees what is written past its requests", async () => {
-  await using notes = await testApp(notesApp());
-  await notes.engine.write((_model, { saveEvent }) => saveEvent({ text: "by a timer" }));
-  assert.deepEqual((await notes.request("/")).model, ["by a timer"]);
+test("testApp sees what is written past its requests, also at once", async () => {
+  const inPlace = (notes: readonly string[], events: readonly Note[]) => {
+    (notes as string[]).push(...add([], events)); // Nobody holds on to a model of before.
+    return notes;
+  };
+  for (const updateModel of [add, inPlace]) {
+    await using notes = await testApp(notesApp({ updateModel }));
+    const asked = Array.from({ length: 30 }, async (_, i) => {
+      for (let turns = i % 7; turns > 0; turns--) await undefined;
+      if (i % 3 === 0) await notes.request("/", post("asked"));
+      else if (i % 3 === 1) await notes.request("/");
+      else await notes.engine.write((_model, { saveEvent }) => saveEvent({ text: "by a timer" }));
+    });
+    await Promise.all(asked);
+    const { model } = await notes.request("/");
+    assert.equal(model.filter((text) => text === "asked").length, 10);
+    assert.equal(model.filter((text) => text === "by a timer").length, 10);
+  }
 });
 
 test("testApp refuses what is no application, no time and no duration", async () => {

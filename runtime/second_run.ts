@@ -5,7 +5,7 @@
 
 import { equal } from "#std/assert/equal";
 import type { App } from "./app.ts";
-import { type AppProblem, checkApp, ONLY_EVENTS } from "./check_app.ts";
+import { checkApp, ONLY_EVENTS } from "./check_app.ts";
 import type { Codec } from "./codec.ts";
 import { AlcedoError, messageOf } from "./errors.ts";
 import { firstDifference } from "./model_difference.ts";
@@ -13,6 +13,9 @@ import { callUpdate } from "./models.ts";
 
 /** So many events of a write, or given ones, go through `checkApp`: it copies the model for each. */
 const CHECKED_MAX = 200;
+
+const SAME =
+  "it must return the same model at each call, in a new object if it is changed in place";
 
 /** A model that the events make one by one, and that no handler ever sees. */
 export class SecondRun<Model, Event> {
@@ -30,33 +33,24 @@ export class SecondRun<Model, Event> {
   }
 
   /**
-   * Applies the events up to this sequence, in all the ways that must not matter.
+   * Applies the events up to this sequence, in all the ways that must not matter; says what does.
    *
-   * @throws {AlcedoError} `bad_application` if one of them does.
+   * @throws {AlcedoError} `bad_application` if `updateModel` throws.
    */
-  apply(events: readonly Event[], sequence: number): void {
+  apply(events: readonly Event[], sequence: number): string | undefined {
     const before = copied(this.model);
     this.model = applySingly(this.#app, this.model, events);
     this.sequence = sequence;
-    if (before !== undefined && copied(this.model) !== undefined) {
-      const app = { ...this.#app, initModel: () => structuredClone(before.value) };
-      refuse(checkApp(app, events.slice(0, CHECKED_MAX)));
-    }
+    if (before === undefined || copied(this.model) === undefined) return undefined;
+    const app = { ...this.#app, initModel: () => structuredClone(before.value) };
+    const problems = checkApp(app, events.slice(0, CHECKED_MAX));
+    return problems.length === 0 ? undefined : problems.map(({ message }) => message).join("; ");
   }
 
-  /**
-   * Compares with what the engine made of the same events, and a first model with what it was.
-   *
-   * @throws {AlcedoError} `bad_application` if one is something else.
-   */
-  compare(model: Model): void {
-    refuseDifference(
-      "another initModel",
-      this.#first,
-      this.#app.initModel(),
-      "it must return the same model at each call, and a new one, if updateModel changes it",
-    );
-    refuseDifference("a second time, the same events", model, this.model);
+  /** Says where the engine made something else of the same events, or `initModel` of nothing. */
+  difference(model: Model): string | undefined {
+    const first = saidDifference("another initModel", this.#first, this.#app.initModel(), SAME);
+    return first ?? saidDifference("a second time, the same events", model, this.model);
   }
 }
 
@@ -106,31 +100,21 @@ function ownCopy<Model>(model: Model): Model {
   return copied(model)?.value ?? model;
 }
 
-function refuse(problems: readonly AppProblem[]): void {
-  if (problems.length === 0) return;
-  throw badApplication(problems.map(({ message }) => message).join("; "));
-}
-
-/** @throws {AlcedoError} `bad_application` if two models differ that must not; `what` gave the other. */
-export function refuseDifference(
+/** Says where two models differ that must not, and what to do: `what` made the other. */
+export function saidDifference(
   what: string,
   model: unknown,
   other: unknown,
   advice: string = ONLY_EVENTS,
-): void {
+): string | undefined {
   const difference = firstDifference(model, other);
-  if (difference === undefined) return;
+  if (difference === undefined) return undefined;
   const { path, left, right } = difference;
-  throw badApplication(
-    `${what} made another model: ${path} was ${left}, and is ${right}; ${advice}`,
-  );
+  return `${what} made another model: ${path} was ${left}, and is ${right}; ${advice}`;
 }
 
-/** What an application must not do. */
+/** The error for what an application must not do. */
 export function badApplication(what: string, cause?: unknown): AlcedoError {
-  return new AlcedoError(
-    "bad_application",
-    `Cannot go on with the test: ${what}`,
-    cause === undefined ? {} : { cause },
-  );
+  const options = cause === undefined ? {} : { cause };
+  return new AlcedoError("bad_application", `Cannot go on with the test: ${what}`, options);
 }

@@ -18,7 +18,7 @@ import { parsePosition } from "./log/position.ts";
 import { modelCodec } from "./model_codec.ts";
 import { codecOf } from "./replay.ts";
 import { ReplacedGlobals, type Shown } from "./replaced_globals.ts";
-import { badApplication, faithful, refuseDifference, SecondRun } from "./second_run.ts";
+import { badApplication, faithful, saidDifference, SecondRun } from "./second_run.ts";
 import { TestClock } from "./test_clock.ts";
 
 /** Options of {@linkcode testApp}. */
@@ -60,7 +60,7 @@ export interface TestAnswer<Model, Event> {
 export interface TestedApp<Model, Event> extends AsyncDisposable {
   /** The model as it is now. */
   readonly model: DeepReadonly<Model>;
-  /** The engine that runs it, for what a server's timers and sockets would do with it. */
+  /** The engine that runs it, another one after a restart: for what timers and sockets do with it. */
   readonly engine: Engine<Model, Event>;
   /**
    * Makes a request as `fetch` would; `target` may be a path. Writes are made one after the other,
@@ -140,7 +140,7 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
   readonly #again: SecondRun<Model, Event>;
   #model: Model;
   #engine: Engine<Model, Event> | undefined;
-  #lastWrite: Promise<unknown> = Promise.resolve();
+  #lastWrite: Promise<void> = Promise.resolve();
   #requests = 0;
   #closing: Promise<void> | undefined;
 
@@ -177,7 +177,7 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       await this.#log.append([{ events: [bytes], bytes: sizeInCommit(bytes) }]);
     }
     await this.#globals.during(async () => {
-      await this.#follow(given.length);
+      refuse(await this.#follow(given.length));
       await this.#start();
       await this.#compare();
     });
@@ -194,9 +194,17 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       init,
     );
     const isWrite = isWriteMethod(request.method);
-    const answer = this.#inTurn(request, isWrite ? this.#lastWrite : undefined);
-    if (isWrite) this.#lastWrite = answer.catch(() => {}); // Thrown to the one who asked.
-    return await answer;
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const before = this.#lastWrite;
+    if (isWrite) this.#lastWrite = over;
+    this.#requests++;
+    try {
+      if (isWrite) await before;
+      return await this.#globals.during(() => this.#answer(request, isWrite));
+    } finally {
+      this.#requests--;
+      end();
+    }
   }
 
   async advance(ms: number): Promise<void> {
@@ -211,12 +219,12 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       const before = await this.engine.read((model) => model as Model);
       await this.engine.close();
       await this.#start();
-      refuseDifference("a restart", before, await this.engine.read((model) => model));
+      refuse(saidDifference("a restart", before, await this.engine.read((model) => model)));
       await this.#compare();
       const { modelVersion, modelCodec: codec = modelCodec } = this.#app;
       if (modelVersion === undefined) return;
       const kept = codec.decode(codec.encode(this.#model));
-      refuseDifference("a snapshot", before, kept, "mend modelCodec");
+      refuse(saidDifference("a snapshot", before, kept, "mend modelCodec"));
     });
     this.#throwFaults();
   }
@@ -234,9 +242,9 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
     const closing = this.engine.close().finally(() => isClosed = true);
     // First: what still waits may never end.
     this.#globals.release();
-    do await Promise.race([closing, this.#clock.advance(REQUEST_TIMEOUT_MS)]); while (
-      !isClosed && this.#clock.hasTimers
-    );
+    do {
+      await Promise.race([closing, this.#clock.advance(REQUEST_TIMEOUT_MS)]);
+    } while (!isClosed && this.#clock.hasTimers);
     await closing;
     this.#throwFaults();
   }
@@ -256,20 +264,6 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
     }
   }
 
-  /** Makes a request: a write, after the one before. */
-  async #inTurn(
-    request: Request,
-    after: Promise<unknown> | undefined,
-  ): Promise<TestAnswer<Model, Event>> {
-    this.#requests++;
-    try {
-      await after;
-      return await this.#globals.during(() => this.#answer(request, after !== undefined));
-    } finally {
-      this.#requests--;
-    }
-  }
-
   async #answer(request: Request, isWrite: boolean): Promise<TestAnswer<Model, Event>> {
     const before = this.#log.durable;
     const response = await this.engine.fetch(request);
@@ -286,25 +280,27 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
       return { model: model as Model, sequence: parsePosition(position)?.sequence ?? 0 };
     });
     this.#model = model;
-    await this.#follow(sequence);
+    let problem = await this.#follow(sequence);
     // Otherwise somebody else writes meanwhile, and compares when that is done.
-    const isNewest = this.engine.health().applied === sequence;
-    if (isNewest) this.#elsewise(() => this.#again.compare(model));
+    if (this.engine.health().applied === sequence) {
+      problem ??= this.#elsewise(() => this.#again.difference(model));
+    }
+    refuse(problem);
   }
 
-  /** Applies the events up to this sequence once more. */
-  async #follow(until: number): Promise<void> {
+  /** Applies the events up to this sequence once more; says what must not be. */
+  async #follow(until: number): Promise<string | undefined> {
     const again = this.#again;
     const commits = await this.#log.readCommits(again.sequence, Infinity);
     const isNew = (sequence: number) => sequence > again.sequence && sequence <= until;
     const events = this.#decode(commits.filter(({ sequence }) => isNew(sequence)));
-    if (events.length > 0) this.#elsewise(() => again.apply(events, until));
+    return events.length === 0 ? undefined : this.#elsewise(() => again.apply(events, until));
   }
 
-  #elsewise(work: () => void): void {
+  #elsewise<Result>(work: () => Result): Result {
     this.#globals.shown = this.#elsewhere;
     try {
-      work();
+      return work();
     } finally {
       this.#globals.shown = this.#here;
     }
@@ -319,6 +315,10 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
     if (faults.length > 1) throw new AggregateError(faults, "The application has several faults");
     if (faults.length === 1) throw faults[0];
   }
+}
+
+function refuse(problem: string | undefined): void {
+  if (problem !== undefined) throw badApplication(problem);
 }
 
 function closed(): AlcedoError {

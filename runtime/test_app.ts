@@ -71,7 +71,11 @@ export interface TestedApp<Model, Event> extends AsyncDisposable {
    * `checkApp` finds, or if the events, applied once more, make another model.
    */
   request(target: string | URL | Request, init?: RequestInit): Promise<TestAnswer<Model, Event>>;
-  /** Lets `ms` milliseconds pass, and the deadlines of those requests that wait. */
+  /**
+   * Lets `ms` milliseconds pass, and with them the deadlines of requests that wait.
+   *
+   * @throws {RangeError} if that is no duration.
+   */
   advance(ms: number): Promise<void>;
   /**
    * Starts the application anew, on the log that it has written.
@@ -80,7 +84,11 @@ export interface TestedApp<Model, Event> extends AsyncDisposable {
    * snapshot of it would.
    */
   restart(): Promise<void>;
-  /** Ends what is in flight, and closes the engine. */
+  /**
+   * Closes the engine: what is in flight runs out of time, and what was given to `waitUntil` ends.
+   *
+   * @throws what failed behind an answer, unless `report` was given.
+   */
   close(): Promise<void>;
 }
 
@@ -92,15 +100,17 @@ const ORIGIN = "http://localhost/";
  * saves and knows what the test expects.
  *
  * While a request is handled, `Date`, `Temporal.Now`, `Math.random`, `crypto.randomUUID` and
- * `crypto.getRandomValues` are the test's, in all of the process; then they are as they were. So are
- * the engine's own deadlines. Requests of several tested applications wait for each other. What a
- * handler leaves running behind its answer, and what it imports from a platform, has the real ones.
+ * `crypto.getRandomValues` are the test's, in all of the process; then they are as they were. The
+ * engine's own deadlines are the test's, too. Requests of several tested applications wait for each other. What a
+ * handler leaves running behind its answer, and what it imports from a platform, has the real ones;
+ * timers are real.
  *
  * All events are applied a second time beside the engine, at another time and with other random
  * numbers: an `updateModel` that looks at them is found out, and so is all that `checkApp` finds (if
  * `structuredClone` takes the model).
  *
- * @throws {TypeError} if `app` is no application, {@linkcode RangeError} if `now` is no time.
+ * @throws {TypeError} if `app` is no application.
+ * @throws {RangeError} if `now` is no time.
  * @throws {AlcedoError} `bad_application` if the given events show that it does what it must not.
  *
  * @example
@@ -208,7 +218,7 @@ class Tested<Model, Event> implements TestedApp<Model, Event> {
   }
 
   async advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) throw new RangeError(`Cannot let ${ms} ms pass`);
+    if (!(ms >= 0 && ms < Infinity)) throw new RangeError(`Cannot let ${ms} ms pass`);
     await this.#clock.advance(ms);
   }
 

@@ -385,5 +385,10 @@ test("testApp refuses what is no application, no time and no duration", async ()
   await assert.rejects(testApp(nothing), /initModel is not a function/);
   await assert.rejects(testApp(notesApp(), { now: "yesterday" }), /"yesterday" is no time/);
   await using notes = await testApp(notesApp());
-  await assert.rejects(notes.advance(-1), /-1 ms/);
+  for (const ms of [-1, NaN, Infinity]) {
+    await assert.rejects(notes.advance(ms), {
+      name: "RangeError",
+      message: new RegExp(`${ms} ms`),
+    });
+  }
 });

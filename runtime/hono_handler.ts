@@ -66,13 +66,22 @@ type EventOf<E> = E extends { Bindings: HonoBindings<infer _, infer Event> } ? E
  *
  * @example
  * ```ts
+ * import { defineApp, honoHandler, type HonoEnv } from "alcedo";
+ * import { Hono } from "hono";
+ *
  * const hono = new Hono<HonoEnv<number, { add: number }>>();
  * hono.get("/", (c) => c.text(`${c.env.model}\n`));
  * hono.post("/", (c) => {
  *   c.env.saveEvent({ add: 1 });
  *   return c.env.respond((count) => c.text(`${count}\n`, 201));
  * });
- * const app = defineApp({ initModel, updateModel, handleRequest: honoHandler(hono) });
+ *
+ * export default defineApp({
+ *   initModel: () => 0,
+ *   updateModel: (count, events: readonly { add: number }[]) =>
+ *     events.reduce((sum, { add }) => sum + add, count),
+ *   handleRequest: honoHandler(hono),
+ * });
  * ```
  */
 export function honoHandler<

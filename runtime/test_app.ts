@@ -115,12 +115,24 @@ const ORIGIN = "http://localhost/";
  *
  * @example
  * ```ts
- * await using bank = await testApp(app, { given: [opened("ann", 100), opened("bob", 0)] });
- * const body = JSON.stringify({ from: "ann", to: "bob", cents: 30 });
- * const { response, events, model } = await bank.request("/transfers", { method: "POST", body });
- * assert.equal(response.status, 201);
- * assert.deepEqual(events, [moved("ann", "bob", 30)]);
- * assert.equal(model.balances.get("bob"), 30);
+ * import assert from "node:assert/strict";
+ * import { defineApp, testApp } from "alcedo";
+ *
+ * const app = defineApp({
+ *   initModel: () => 0,
+ *   updateModel: (sum, events: readonly { add: number }[]) =>
+ *     events.reduce((sum, { add }) => sum + add, sum),
+ *   handleRequest: (_request, sum, { saveEvent }) => {
+ *     saveEvent?.({ add: 1 });
+ *     return new Response(`it was ${sum}`);
+ *   },
+ * });
+ *
+ * await using counter = await testApp(app, { given: [{ add: 20 }, { add: 21 }] });
+ * const { response, events, model } = await counter.request("/", { method: "POST" });
+ * assert.equal(await response.text(), "it was 41");
+ * assert.deepEqual(events, [{ add: 1 }]);
+ * assert.equal(model, 42);
  * ```
  */
 export async function testApp<Model, Event>(

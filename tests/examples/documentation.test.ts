@@ -72,7 +72,9 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   "npm start",
   "npm test",
   "rsync",
+  "seq",
   "set",
+  "split",
   "systemctl",
 ]);
 
@@ -80,8 +82,10 @@ const PROGRAMS: ReadonlySet<string> = new Set([
 const FLAGS: readonly string[] = [
   "build-sea",
   "compile",
+  "data-binary",
   "data-urlencode",
   "exclude-unused-npm",
+  "filter",
   "import-map",
   "max-old-space-size",
   "name",

@@ -344,7 +344,9 @@ function examplesOf(jsDoc: JsDoc | undefined): string {
     const imported = code.includes("import ")
       ? ""
       : `import { ${values.join(", ")} } from "alcedo";\n`;
-    return `<!-- before\n${imported}${given}-->\n\n\`\`\`ts\n${code}\n\`\`\``;
+    const before = `${imported}${given}`;
+    const comment = before === "" ? "" : `<!-- before\n${before}-->\n\n`;
+    return `${comment}\`\`\`ts\n${code}\n\`\`\``;
   }).join("\n\n");
 }
 

@@ -50,7 +50,7 @@ export type {
   Server,
 } from "./runtime/http/fetch_handler.ts";
 export { honoHandler } from "./runtime/hono_handler.ts";
-export type { HonoEnv } from "./runtime/hono_handler.ts";
+export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
 export type {
   Commit,

@@ -15,7 +15,7 @@ import { AnsweredError, assert, HttpError } from "./errors.ts";
 import { checkResponse } from "./http/check_response.ts";
 
 /** What a route finds in `c.env`. */
-interface HonoBindings<Model, Event> {
+export interface HonoBindings<Model, Event> {
   /** The model, as a handler gets it. */
   readonly model: DeepReadonly<Model>;
   /**
@@ -43,6 +43,7 @@ interface HonoBindings<Model, Event> {
  * with variables is a `Hono<HonoEnv<Model, Event> & { Variables: … }>`.
  */
 export interface HonoEnv<Model, Event> {
+  /** What is in `c.env`. */
   readonly Bindings: HonoBindings<Model, Event>;
 }
 

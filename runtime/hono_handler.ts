@@ -89,6 +89,13 @@ export function honoHandler<
   E extends Env & HonoEnv<unknown, never>,
   S extends Schema,
   BasePath extends string,
+>(
+  hono: Hono<E, S, BasePath>,
+): E extends { Bindings: HonoBindings<infer Model, infer Event> } ? Handler<Model, Event> : never;
+export function honoHandler<
+  E extends Env & HonoEnv<unknown, never>,
+  S extends Schema,
+  BasePath extends string,
 >(hono: Hono<E, S, BasePath>): Handler<ModelOf<E>, EventOf<E>> {
   if (typeof hono?.fetch !== "function" || typeof hono.router?.match !== "function") {
     throw new TypeError("Cannot make a handler: what is given is no Hono application");

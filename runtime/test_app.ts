@@ -137,7 +137,7 @@ const ORIGIN = "http://localhost/";
  */
 export async function testApp<Model, Event>(
   app: App<Model, Event>,
-  options: TestAppOptions<Event> = {},
+  options: TestAppOptions<NoInfer<Event>> = {},
 ): Promise<TestedApp<Model, Event>> {
   const fault = faultOfApp(app);
   if (fault !== undefined) throw new TypeError(`Cannot test application: ${fault}`);

@@ -284,13 +284,12 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
 function refuseLoss(path: string, found: Survey, snapshots: Snapshots): void {
   const newer = snapshots.newerThan(found);
   if (newer === undefined) return;
+  const shown = sequenceIn(newer);
   throw unreadable(
     path,
     `it ends at offset ${found.end}, after commit ${found.sequence}, but "${newer}" shows commit ` +
-      `${
-        sequenceIn(newer)
-      }, which was acknowledged. Nothing was changed: bring the log back; or, if ` +
-      `this older one is wanted, restore it with: events restore, or put that snapshot aside`,
+      `${shown}, which was acknowledged. Nothing was changed: bring the log back; or, if this ` +
+      `older one is wanted, restore it with: events restore, or put that snapshot aside`,
   );
 }
 

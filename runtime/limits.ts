@@ -125,5 +125,11 @@ export const CONSUMER_STALL_MS: number = 60_000;
 /** Seconds in `Retry-After`, and between two looks whether a full disk has room again. */
 export const RETRY_AFTER_S: number = 1;
 
+/**
+ * Milliseconds that answers which were handed to the server get to be sent when the engine closes:
+ * a server that has stopped has told of all of them but for a few turns of the event loop.
+ */
+export const FINISH_WAIT_MS: number = 500;
+
 /** Milliseconds that exchanges in flight get when a server stops. */
 export const STOP_GRACE_MS: number = 10_000;

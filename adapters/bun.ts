@@ -4,6 +4,7 @@
  * what is not a response, a bounded stop.
  */
 
+import { setImmediate } from "node:timers";
 import type {
   FetchHandler,
   ListenOptions,
@@ -183,7 +184,7 @@ class Exchange implements RequestInfo {
    * say when it has sent that.
    */
   taken(): void {
-    setTimeout(() => this.#over?.(!this.signal.aborted));
+    setImmediate(() => this.#over?.(!this.signal.aborted));
   }
 
   /** All of a stream was read, or nothing more of it will be; to a HEAD nothing is owed. */

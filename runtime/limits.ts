@@ -126,10 +126,10 @@ export const CONSUMER_STALL_MS: number = 60_000;
 export const RETRY_AFTER_S: number = 1;
 
 /**
- * Milliseconds that answers which were handed to the server get to be sent when the engine closes:
- * a server that has stopped has told of all of them but for a few turns of the event loop.
+ * Turns of the event loop in which answers that were handed to a server may still be told of as
+ * sent when the engine closes: a server that has stopped knows of all of them.
  */
-export const FINISH_WAIT_MS: number = 500;
+export const FINISH_TURNS: number = 20;
 
 /** Milliseconds that exchanges in flight get when a server stops. */
 export const STOP_GRACE_MS: number = 10_000;

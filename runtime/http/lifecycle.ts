@@ -9,7 +9,7 @@ import type { App, FinishContext, LifecycleStep, RequestStep, RunningApp } from 
 import type { Clock } from "../clock.ts";
 import { localsOf, shareLocals } from "../context.ts";
 import { AlcedoError, messageOf } from "../errors.ts";
-import { FINISH_WAIT_MS } from "../limits.ts";
+import { FINISH_TURNS } from "../limits.ts";
 import { closing, isResponse } from "./app_handler.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 import { isWriteMethod } from "./methods.ts";
@@ -39,6 +39,8 @@ export interface LifecycleParts<Model, Event> extends ExchangeParts {
 export class Lifecycle<Model, Event> {
   readonly #parts: LifecycleParts<Model, Event>;
   readonly #steps: readonly LifecycleStep<Model, Event>[];
+  /** Whether somebody wants to know when an exchange is over. */
+  readonly #isWatched: boolean;
   /** Exchanges that have begun and are not finished. */
   readonly #inHand = new Set<Exchange>();
   #started = 0;
@@ -47,6 +49,7 @@ export class Lifecycle<Model, Event> {
   constructor(parts: LifecycleParts<Model, Event>) {
     this.#parts = parts;
     this.#steps = [...parts.app.lifecycle ?? []];
+    this.#isWatched = this.#steps.some(({ finish }) => finish);
   }
 
   /** Whether there is no step. */
@@ -56,7 +59,7 @@ export class Lifecycle<Model, Event> {
 
   /** Whether requests have to come through here. */
   get seesRequests(): boolean {
-    return this.#steps.some(({ request, finish }) => request ?? finish);
+    return this.#isWatched || this.#steps.some(({ request }) => request);
   }
 
   /** Answers a request; never rejects. */
@@ -64,6 +67,8 @@ export class Lifecycle<Model, Event> {
     const { host } = this.#parts;
     if (this.#isClosed) return host.answerError(closing(), request, info);
     const exchange = new Exchange(this.#parts, this.#steps, request, info);
+    if (this.#isWatched) exchange.watch();
+    else exchange.over(true);
     this.#inHand.add(exchange);
     exchange.finished.then(() => this.#inHand.delete(exchange));
     return exchange.answer();
@@ -101,15 +106,11 @@ export class Lifecycle<Model, Event> {
     this.#isClosed = true;
     const left = [...this.#inHand];
     await Promise.all(left.map(({ answered }) => answered));
-    const finished = Promise.all(left.map((exchange) => exchange.finished));
-    let cancel = (): void => {};
-    const waited = new Promise<void>((resolve) => {
-      cancel = this.#parts.clock.after(FINISH_WAIT_MS, resolve);
-    });
-    await Promise.race([finished, waited]);
-    cancel();
+    for (let turns = 0; turns < FINISH_TURNS && this.#inHand.size > 0; turns++) {
+      await new Promise<void>((resolve) => this.#parts.clock.defer(resolve));
+    }
     for (const exchange of left) exchange.over(false);
-    await finished;
+    await Promise.all(left.map(({ finished }) => finished));
   }
 }
 
@@ -133,6 +134,7 @@ class Exchange implements FinishContext {
   readonly #answered = Promise.withResolvers<Response>();
   readonly #over = Promise.withResolvers<boolean>();
   #isComplete = false;
+  #isRelayed = false;
   /** Resolves when the last `finish` has returned. */
   readonly finished: Promise<void>;
 
@@ -149,7 +151,6 @@ class Exchange implements FinishContext {
     this.#steps = steps;
     this.#request = request;
     this.#info = info;
-    info.onOver?.((isComplete) => this.over(isComplete));
     this.finished = this.#finish();
   }
 
@@ -170,11 +171,17 @@ class Exchange implements FinishContext {
     return this.#answered.promise;
   }
 
+  /** Looks when it is over: the server tells, or we see to it ourselves. */
+  watch(): void {
+    if (this.#info.onOver === undefined) this.#isRelayed = true;
+    else this.#info.onOver((isComplete) => this.over(isComplete));
+  }
+
   /** Passes through the steps as far as they let it, and returns the response. */
   async answer(): Promise<Response> {
     const response = await this.#passThrough();
     this.#answered.resolve(response);
-    return this.#info.onOver === undefined ? this.#watched(response) : response;
+    return this.#isRelayed ? this.#relayed(response) : response;
   }
 
   /** Nothing more will be sent. Only the first call counts. */
@@ -205,8 +212,8 @@ class Exchange implements FinishContext {
     return host.fetch(request, isSame ? this.#info : handedOnInfo(request, this.#info));
   }
 
-  /** `response`, watched by ourselves, because the server cannot tell when it was sent. */
-  #watched(response: Response): Response {
+  /** `response`, which tells when it was read, because the server cannot tell when it was sent. */
+  #relayed(response: Response): Response {
     const over = (isComplete: boolean) => this.over(isComplete);
     const hasBody = this.method !== "HEAD" && response.body !== null;
     // A body that cannot be read is the server's to complain of.

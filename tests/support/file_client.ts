@@ -16,6 +16,9 @@ for (let i = 0, state = 1; i < BLOCK.length; i += 4) {
   BLOCK.writeUInt32LE(state, i);
 }
 
+/** How many chunks are taken slowly: for so long, a server that does not wait fills its memory. */
+const SLOW_CHUNKS = 200;
+
 /** The bytes of a file from `start` to `end`, which is not included. */
 export function* fileBytes(start: number, end: number): Generator<Buffer> {
   for (let at = start; at < end;) {
@@ -36,28 +39,18 @@ export function fileHash(start: number, end: number): string {
   return hash.digest("hex");
 }
 
-/** Sends a file, or only its first `sent` bytes, and then leaves. Resolves with the whole answer. */
-export async function sendFile(
-  url: string,
-  size: number,
-  options: { sent?: number; method?: string } = {},
-): Promise<string> {
-  const { sent = size, method = "PUT" } = options;
+/** Sends a file, and resolves with the whole answer; or sends `sent` bytes of it, and leaves. */
+export async function sendFile(url: string, size: number, sent = size): Promise<string> {
   const { hostname, port, pathname } = new URL(url);
   const socket = connect(Number(port), hostname);
   const answer = textOf(socket);
   socket.write(
-    `${method} ${pathname} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: ${size}\r\n\r\n`,
+    `PUT ${pathname} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: ${size}\r\n\r\n`,
   );
   for (const piece of fileBytes(0, sent)) {
     if (!socket.write(piece)) await Promise.race([once(socket, "drain"), answer]);
   }
-  if (sent < size) {
-    // Behind the last bytes, so that the server has got them.
-    socket.end();
-    await answer;
-    socket.destroy();
-  }
+  if (sent < size) socket.write("", () => socket.destroy());
   return await answer;
 }
 
@@ -71,43 +64,27 @@ async function textOf(socket: Socket): Promise<string> {
 
 /** What a server has sent of a file. */
 export interface Taken {
-  readonly head: string;
+  readonly status: number;
+  readonly headers: Headers;
   readonly size: number;
   readonly sha256: string;
 }
 
-/**
- * Takes a file with a few header fields more. It reads no byte before `begin` has resolved: the
- * server has to wait.
- */
-export async function takeFile(
-  url: string,
-  fields = "",
-  begin: Promise<void> = Promise.resolve(),
-): Promise<Taken> {
-  const { hostname, port, pathname } = new URL(url);
-  const socket = connect(Number(port), hostname);
-  socket.write(`GET ${pathname} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n${fields}\r\n`);
-  await begin;
+/** Takes a file, slowly at first: the server has to wait. */
+export async function takeFile(url: string, headers: Record<string, string> = {}): Promise<Taken> {
+  const response = await fetch(url, { headers });
   const hash = createHash("sha256");
-  let head = Buffer.alloc(0);
-  let headEnd = -1;
   let size = 0;
-  for await (const data of socket as AsyncIterable<Buffer>) {
-    let body = data;
-    if (headEnd === -1) {
-      head = Buffer.concat([head, data]);
-      headEnd = head.indexOf("\r\n\r\n");
-      if (headEnd === -1) continue;
-      body = head.subarray(headEnd + 4);
-    }
-    size += body.length;
-    hash.update(body);
+  let chunks = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    hash.update(chunk);
+    if (chunks++ < SLOW_CHUNKS) await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  return { head: head.subarray(0, headEnd).toString(), size, sha256: hash.digest("hex") };
+  return { status: response.status, headers: response.headers, size, sha256: hash.digest("hex") };
 }
 
-/** Bytes of memory that a process has now, and the most that it has had. */
+/** Bytes of memory that a process has now, and the most that it has had (Linux). */
 export function memoryOf(pid: number | undefined): { now: number; most: number } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const bytes = (name: string) =>

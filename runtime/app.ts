@@ -125,7 +125,8 @@ export interface RunningApp<Model, Event> {
   write<Result>(
     change: (
       model: DeepReadonly<Model>,
-      tools: { readonly saveEvent: SaveEvent<Event> },
+      // As a method: else a step that says its types would hide the event from `defineApp`.
+      tools: { saveEvent(event: Event): void },
     ) => WriteAnswer<Model, Result> | Promise<WriteAnswer<Model, Result>>,
   ): Promise<{ readonly result: Result; readonly position: string }>;
   /** Follows the log, until the application is stopped: `Engine.changes`. */
@@ -139,6 +140,8 @@ export interface RunningApp<Model, Event> {
  *
  * @example
  * ```ts
+ * import type { RequestStep } from "alcedo";
+ *
  * const accessLog: RequestStep = {
  *   finish(request, response, { isComplete }) {
  *     console.log(request.method, request.url, response.status, isComplete ? "" : "(cut)");
@@ -221,7 +224,7 @@ export interface AppBase<Model, Event> {
   /** Pages for errors; without one a plain page that shows the status alone. */
   errors?: ErrorHandlers<Model>;
   /** What happens around each request, and when the application is started and stopped. */
-  lifecycle?: readonly LifecycleStep<Model, Event>[];
+  lifecycle?: readonly LifecycleStep<NoInfer<Model>, NoInfer<Event>>[];
 }
 
 /** An application; `codec` may be left out where every event is JSON by its type. */

@@ -4,6 +4,7 @@
  * what is not a response, a bounded stop.
  */
 
+import { setImmediate } from "node:timers";
 import type {
   FetchHandler,
   ListenOptions,
@@ -16,7 +17,7 @@ import { failurePage, notAResponse } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { hasNormalOrigin } from "./_normal_url.ts";
-import { relayBody } from "./_relayed_body.ts";
+import { relayBody } from "../runtime/http/relayed_body.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -82,23 +83,45 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
     try {
       const response = fetch(request, exchange);
+      if (exchange.isWatched) return watched(response, exchange);
       return response instanceof Promise ? response.then(finish, fail) : finish(response);
     } catch (error) {
       return fail(error);
     }
   }
 
+  /** The same for an exchange of which somebody wants to know when it is over. */
+  async function watched(
+    response: Response | Promise<Response>,
+    exchange: Exchange,
+  ): Promise<Response> {
+    try {
+      return finish(await response, exchange);
+    } catch (error) {
+      return failed(error, exchange);
+    }
+  }
+
   const fail = (error: unknown): Response => failurePage(error, report);
 
-  const finish = (response: unknown): Response => {
-    if (!(response instanceof Response)) return fail(notAResponse(response));
-    if (isStaticBody(response) || hasKnownSize(response)) return response;
+  const finish = (response: unknown, exchange?: Exchange): Response => {
+    if (!(response instanceof Response)) return failed(notAResponse(response), exchange);
+    if (isStaticBody(response) || hasKnownSize(response)) {
+      exchange?.taken();
+      return response;
+    }
     try {
-      return relayBody(response, { failed: reportStream });
+      const over = exchange && ((isRead: boolean) => exchange.read(isRead));
+      return relayBody(response, { failed: reportStream, ...over && { over } });
     } catch (error) {
       // The body is locked, or was read before.
-      return fail(error);
+      return failed(error, exchange);
     }
+  };
+
+  const failed = (error: unknown, exchange: Exchange | undefined): Response => {
+    exchange?.taken();
+    return fail(error);
   };
 
   /** Bun's own way with streams that fail is to print some errors, and to keep others quiet. */
@@ -126,6 +149,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
 class Exchange implements RequestInfo {
   readonly #request: Request;
   readonly #server: HttpServer;
+  #over: ((isComplete: boolean) => void) | undefined = undefined;
 
   constructor(request: Request, server: HttpServer) {
     this.#request = request;
@@ -144,6 +168,29 @@ class Exchange implements RequestInfo {
 
   hasStaticBody(response: Response): boolean {
     return isStaticBody(response);
+  }
+
+  onOver(over: (isComplete: boolean) => void): void {
+    this.#over = over;
+  }
+
+  /** Whether somebody wants to know when it is over. */
+  get isWatched(): boolean {
+    return this.#over !== undefined;
+  }
+
+  /**
+   * Bun has all of the answer, or will have when this turn of the event loop is over. It does not
+   * say when it has sent that.
+   */
+  taken(): void {
+    setImmediate(() => this.#over?.(!this.signal.aborted));
+  }
+
+  /** All of a stream was read, or nothing more of it will be; to a HEAD nothing is owed. */
+  read(isRead: boolean): void {
+    if (isRead || this.#request.method === "HEAD") this.taken();
+    else this.#over?.(false);
   }
 }
 

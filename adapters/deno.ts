@@ -16,7 +16,7 @@ import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
-import { relayBody } from "./_relayed_body.ts";
+import { relayBody } from "../runtime/http/relayed_body.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -35,6 +35,8 @@ declare const Deno: {
 };
 
 interface HandlerInfo {
+  /** Settles when Deno has taken the last of the answer, or can send no more. */
+  readonly completed: Promise<void>;
   readonly remoteAddr: { readonly hostname: string; readonly port: number };
 }
 
@@ -105,15 +107,16 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
         waiting.add(resolve);
         response.then(
           (late) => settle(exchange.finish(late)),
-          (error: unknown) => settle(fail(error)),
+          (error: unknown) => settle(fail(error, exchange)),
         );
       });
     } catch (error) {
-      return fail(error);
+      return fail(error, exchange);
     }
   }
 
-  const fail = (error: unknown): Response => failurePage(error, report);
+  const fail = (error: unknown, exchange: Exchange): Response =>
+    exchange.finish(failurePage(error, report));
 
   return {
     addr: { hostname: server.addr.hostname, port: server.addr.port },
@@ -144,6 +147,7 @@ class Exchange implements RequestInfo {
   readonly #cutting: AbortSignal;
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
+  #over: ((isComplete: boolean) => void) | undefined = undefined;
 
   constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
     this.#request = request;
@@ -185,17 +189,44 @@ class Exchange implements RequestInfo {
     return isStaticBody(response);
   }
 
+  onOver(over: (isComplete: boolean) => void): void {
+    this.#over = over;
+    // A client that leaves is seen only by those who have asked before.
+    void this.signal;
+  }
+
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {
     this.#isAnswered = true;
-    if (!(response instanceof Response) || isStaticBody(response)) return response;
+    if (!(response instanceof Response) || isStaticBody(response)) {
+      if (this.#over !== undefined) this.#tellWhenTaken(this.#over);
+      return response;
+    }
     // What is wrong with such a body Deno says itself.
-    if (response.body === null || response.body.locked || response.bodyUsed) return response;
+    if (response.body === null || response.body.locked || response.bodyUsed) {
+      this.#over?.(false);
+      return response;
+    }
     return relayBody(response, {
       failed: (error) => error,
       cancelled: () => this.#leave(),
       signal: this.#cutting,
+      over: (isComplete) => this.#tellWhenOver(isComplete),
     });
+  }
+
+  /** A body that is complete Deno takes at once: whether its client was there is all it shows. */
+  #tellWhenTaken(over: (isComplete: boolean) => void): void {
+    const isHeard = !this.signal.aborted && !this.#cutting.aborted;
+    this.#info.completed.then(() => over(isHeard), () => over(false));
+  }
+
+  /** All of a stream was read, or nothing more of it will be; to a HEAD nothing is owed. */
+  #tellWhenOver(isRead: boolean): void {
+    const over = this.#over;
+    if (over === undefined) return;
+    if (isRead || this.#request.method === "HEAD") this.#tellWhenTaken(over);
+    else over(false);
   }
 
   #leave(): void {

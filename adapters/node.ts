@@ -143,6 +143,11 @@ class Exchange implements RequestInfo {
     return this.#answerer.hasStaticBody(response);
   }
 
+  onOver(over: (isComplete: boolean) => void): void {
+    const outgoing = this.#outgoing;
+    outgoing.once("close", () => over(outgoing.writableFinished));
+  }
+
   #watch(): AbortSignal {
     const left = new AbortController();
     const outgoing = this.#outgoing;

@@ -25,6 +25,11 @@ export interface CommonContext {
   /** The peer, as `host:port`, or `undefined` where there is none. */
   readonly remoteAddress: string | undefined;
   /**
+   * An object of this exchange alone, the same for its lifecycle steps and its handler: to pass
+   * something on, or, where its type shall be known, the key of a `WeakMap`.
+   */
+  readonly locals: Record<PropertyKey, unknown>;
+  /**
    * Keeps the engine open until `promise` has settled: work that goes on after the answer.
    * A rejection is reported.
    */
@@ -90,6 +95,96 @@ export type ErrorHandlers<Model> = {
   readonly default?: ErrorHandler<Model>;
 };
 
+/** What a lifecycle step gets beside the request; the same object at each of its calls. */
+export interface StepContext extends CommonContext {
+  /** The method of the request as it came. */
+  readonly method: string;
+  /** Steps hold nothing to change the model with. */
+  readonly saveEvent?: undefined;
+}
+
+/** What a lifecycle step gets when an exchange is over. */
+export interface FinishContext extends StepContext {
+  /**
+   * Whether the answer was sent to its end, as far as the platform can tell; `false` if the
+   * client left before, the body failed, or the server was stopped.
+   */
+  readonly isComplete: boolean;
+}
+
+/** The running application, as its lifecycle steps hold it: what they need of its engine. */
+export interface RunningApp<Model, Event> {
+  /** Looks at the model: `Engine.read`. */
+  read<Result>(
+    look: (
+      model: DeepReadonly<Model>,
+      tools: { readonly position: string },
+    ) => Result | Promise<Result>,
+  ): Promise<Result>;
+  /** Writes as a write handler does: `Engine.write`. */
+  write<Result>(
+    change: (
+      model: DeepReadonly<Model>,
+      // As a method: else a step that says its types would hide the event from `defineApp`.
+      tools: { saveEvent(event: Event): void },
+    ) => WriteAnswer<Model, Result> | Promise<WriteAnswer<Model, Result>>,
+  ): Promise<{ readonly result: Result; readonly position: string }>;
+  /** Follows the log, until the application is stopped: `Engine.changes`. */
+  changes(
+    from?: string,
+  ): AsyncIterable<{ readonly events: readonly Event[]; readonly position: string }>;
+}
+
+/**
+ * What happens around each exchange of an application. Each member may be left out.
+ *
+ * @example
+ * ```ts
+ * import type { RequestStep } from "alcedo";
+ *
+ * const accessLog: RequestStep = {
+ *   finish(request, response, { isComplete }) {
+ *     console.log(request.method, request.url, response.status, isComplete ? "" : "(cut)");
+ *   },
+ * };
+ * ```
+ */
+export interface RequestStep {
+  /**
+   * Called with each request before its body is read and before its handler runs. It may answer,
+   * or hand on another request; else the same one goes on. A step that reads the body hands on a
+   * request without it. What it throws becomes an answer, as in a handler. It has no deadline.
+   */
+  request?(
+    request: Request,
+    context: StepContext,
+  ): Response | Request | void | Promise<Response | Request | void>;
+  /**
+   * Called once for each request that has reached this step, in reverse order, when the last byte
+   * of the answer has been sent or nothing more will be: whoever has answered, whatever has
+   * failed. `request` is what the step was given before; of `response`, the body has gone. What it
+   * throws is reported, and changes nothing.
+   */
+  finish?(request: Request, response: Response, context: FinishContext): void | Promise<void>;
+}
+
+/**
+ * A step of an application's lifecycle: what happens around each exchange, and when the
+ * application is started and stopped.
+ */
+export interface LifecycleStep<Model, Event> extends RequestStep {
+  /**
+   * Called once, when the log has been replayed and before the first request. If it throws, the
+   * application is not started, and the steps before it are stopped.
+   */
+  start?(app: RunningApp<Model, Event>): void | Promise<void>;
+  /**
+   * Called once, in reverse order, when the last request is finished and the engine is about to
+   * close: it can still be read and written. What it throws is reported.
+   */
+  stop?(app: RunningApp<Model, Event>): void | Promise<void>;
+}
+
 /** An application as it is written down. */
 export interface AppBase<Model, Event> {
   /** Returns the first version of the model: a new one at each call. */
@@ -128,6 +223,8 @@ export interface AppBase<Model, Event> {
   eventsFrom?: (model: DeepReadonly<Model>) => Iterable<Event>;
   /** Pages for errors; without one a plain page that shows the status alone. */
   errors?: ErrorHandlers<Model>;
+  /** What happens around each request, and when the application is started and stopped. */
+  lifecycle?: readonly LifecycleStep<NoInfer<Model>, NoInfer<Event>>[];
 }
 
 /** An application; `codec` may be left out where every event is JSON by its type. */
@@ -208,6 +305,21 @@ export function faultOfApp(value: unknown): string | undefined {
         return `errors has "${status}"; write a status from 400 to 599, or "default"`;
       }
       if (typeof handler !== "function") return `errors[${status}] is not a function`;
+    }
+  }
+  return faultOfLifecycle(app["lifecycle"]);
+}
+
+function faultOfLifecycle(lifecycle: unknown): string | undefined {
+  if (lifecycle === undefined) return undefined;
+  if (!Array.isArray(lifecycle)) return "lifecycle is not an array of steps";
+  for (const [index, step] of lifecycle.entries()) {
+    if (typeof step !== "object" || step === null) return `lifecycle[${index}] is not an object`;
+    for (const name of ["start", "request", "finish", "stop"]) {
+      const member: unknown = Reflect.get(step, name);
+      if (member !== undefined && typeof member !== "function") {
+        return `lifecycle[${index}].${name} is not a function`;
+      }
     }
   }
   return undefined;

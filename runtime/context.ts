@@ -7,6 +7,22 @@ import type { ReadContext, SaveEvent, WriteContext } from "./app.ts";
 import type { RequestInfo } from "./http/fetch_handler.ts";
 import type { OtherMethod, WriteMethod } from "./http/methods.ts";
 
+type Locals = ReadContext["locals"];
+
+const localsByExchange = new WeakMap<RequestInfo, Locals>();
+
+/** The object of an exchange: the same at each call with its info. */
+export function localsOf(info: RequestInfo): Locals {
+  let locals = localsByExchange.get(info);
+  if (locals === undefined) localsByExchange.set(info, locals = {});
+  return locals;
+}
+
+/** Makes `other` another info of the same exchange. */
+export function shareLocals(info: RequestInfo, other: RequestInfo): void {
+  localsByExchange.set(other, localsOf(info));
+}
+
 /** The context of a request that cannot change the model. */
 export class Reading implements ReadContext {
   readonly method: OtherMethod;
@@ -29,6 +45,10 @@ export class Reading implements ReadContext {
 
   get remoteAddress(): string | undefined {
     return this.#info.remoteAddress;
+  }
+
+  get locals(): Locals {
+    return localsOf(this.#info);
   }
 }
 
@@ -67,6 +87,10 @@ export class Writing<Event> implements WriteContext<Event> {
 
   get remoteAddress(): string | undefined {
     return this.#info.remoteAddress;
+  }
+
+  get locals(): Locals {
+    return localsOf(this.#info);
   }
 
   /** The write's time is up, or what it saw is lost. */

@@ -13,6 +13,7 @@ import type { Clock } from "./clock.ts";
 import { AlcedoError } from "./errors.ts";
 import { AppHandler } from "./http/app_handler.ts";
 import type { RequestInfo } from "./http/fetch_handler.ts";
+import { Lifecycle } from "./http/lifecycle.ts";
 import { BODY_BYTES_MAX, REQUEST_TIMEOUT_MS, WRITE_QUEUE_MAX } from "./limits.ts";
 import { type EventLog, mayLose } from "./log/event_log.ts";
 import { formatPosition } from "./log/position.ts";
@@ -174,17 +175,19 @@ export interface Engine<Model, Event> extends AsyncDisposable {
   /** How it is, at this moment. */
   health(): Health;
   /**
-   * Refuses what comes from now on, waits for what is in flight, and closes the log. Calling
-   * it again returns the same promise.
+   * Refuses what comes from now on, waits for what is in flight, stops the lifecycle, and closes
+   * the log. Calling it again returns the same promise.
    */
   close(): Promise<void>;
 }
 
 /**
- * Opens an application on a log: replays the log's events, and is then ready for requests.
+ * Opens an application on a log: replays the log's events, starts the lifecycle, and is then ready
+ * for requests.
  *
  * @throws {TypeError} if `app` is no application.
- * @throws {AlcedoError} `bad_event` if an event of the log can no longer be applied.
+ * @throws {AlcedoError} `bad_event` if an event of the log can no longer be applied;
+ * `start_failed` if the lifecycle cannot be started.
  */
 export async function openEngine<Model, Event>(
   app: App<Model, Event>,
@@ -192,6 +195,7 @@ export async function openEngine<Model, Event>(
 ): Promise<Engine<Model, Event>> {
   const { requestTimeoutMs: timeoutMs = REQUEST_TIMEOUT_MS, writeQueueMax = WRITE_QUEUE_MAX } =
     options;
+  let engine: RunningEngine<Model, Event>;
   try {
     const fault = faultOfApp(app);
     if (fault !== undefined) throw new TypeError(`Cannot open engine: ${fault}`);
@@ -201,17 +205,20 @@ export async function openEngine<Model, Event>(
     const onDurable = changes.offer.bind(changes);
     const parts = { ...options, app, timeoutMs, writeQueueMax, onDurable };
     const store = await openStore(parts, options);
-    return new RunningEngine(app, store, changes, options, timeoutMs);
+    engine = new RunningEngine(app, store, changes, options, timeoutMs);
   } catch (error) {
     await options.log.close();
     throw error;
   }
+  await engine.start();
+  return engine;
 }
 
 class RunningEngine<Model, Event> implements Engine<Model, Event> {
   readonly fetch: Engine<Model, Event>["fetch"];
   readonly #store: Store<Model, Event>;
   readonly #handler: AppHandler<Model, Event>;
+  readonly #lifecycle: Lifecycle<Model, Event>;
   readonly #changes: ChangeHub<Event>;
   readonly #log: EventLog;
   readonly #modelVersion: string | undefined;
@@ -219,6 +226,8 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   /** What `waitUntil` was given and has not settled. */
   readonly #background = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  /** Whether it cannot be used any more, also by the lifecycle. */
+  #isClosed = false;
 
   constructor(
     app: App<Model, Event>,
@@ -231,6 +240,8 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     const waitUntil = (promise: Promise<unknown>) => this.#keepOpenFor(promise);
     const parts = { app, store, clock, report, bodyBytesMax, timeoutMs, waitUntil };
     const handler = new AppHandler(parts);
+    const lifecycle = new Lifecycle({ ...parts, host: handler });
+    this.#lifecycle = lifecycle;
     this.#store = store;
     this.#handler = handler;
     this.#changes = changes;
@@ -238,13 +249,24 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     this.#modelVersion = app.modelVersion;
     this.#report = report;
     // A property, not a method: it is handed to servers by itself.
-    this.fetch = (request, info = new OwnInfo(request)) => handler.fetch(request, info);
+    const answerer = lifecycle.seesRequests ? lifecycle : handler;
+    this.fetch = (request, info = new OwnInfo(request)) => answerer.fetch(request, info);
+  }
+
+  /** Starts the lifecycle; closes the engine if it cannot. */
+  async start(): Promise<void> {
+    try {
+      await this.#lifecycle.start(this);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   async read<Result>(
     look: (model: DeepReadonly<Model>, tools: ReadTools) => Result | Promise<Result>,
   ): Promise<Result> {
-    if (this.#closing !== undefined) throw closed();
+    if (this.#isClosed) throw closed();
     const version = await this.#store.readable();
     const { history } = this.#log;
     const tools: ReadTools = {
@@ -266,7 +288,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
       tools: WriteTools<Event>,
     ) => WriteAnswer<Model, Result> | Promise<WriteAnswer<Model, Result>>,
   ): Promise<Written<Result>> {
-    if (this.#closing !== undefined) return Promise.reject(closed());
+    if (this.#isClosed) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
       this.#store.submit({
         signal: undefined,
@@ -323,16 +345,31 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
   }
 
   async #close(): Promise<void> {
-    this.#handler.close();
     // First: answers and background work that follow the log would never end.
     const followed = this.#changes.close();
+    if (!this.#lifecycle.isEmpty) await this.#endLifecycle();
+    this.#isClosed = true;
+    this.#handler.close();
     await this.#handler.settled();
     await this.#store.settled();
-    while (this.#background.size > 0) await Promise.allSettled(this.#background);
+    await this.#backgroundSettled();
     this.#handler.stopTimers();
     this.#store.close();
     await followed;
     await this.#log.close();
+  }
+
+  /** Stops the steps when no request needs them any more, while they can still read and write. */
+  async #endLifecycle(): Promise<void> {
+    await this.#lifecycle.close();
+    this.#handler.close();
+    await this.#handler.settled();
+    await this.#backgroundSettled();
+    await this.#lifecycle.stop(this);
+  }
+
+  async #backgroundSettled(): Promise<void> {
+    while (this.#background.size > 0) await Promise.allSettled(this.#background);
   }
 
   #keepOpenFor(promise: Promise<unknown>): void {

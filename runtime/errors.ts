@@ -99,7 +99,9 @@ export type ErrorCode =
   /** The engine is closed. */
   | "engine_closed"
   /** What the application's module exports, or one of its functions returns, is unusable. */
-  | "bad_application";
+  | "bad_application"
+  /** The application's `lifecycle` could not be started. */
+  | "start_failed";
 
 /** A condition that a caller can tell apart by its `code`. */
 export class AlcedoError extends Error {

@@ -125,5 +125,11 @@ export const CONSUMER_STALL_MS: number = 60_000;
 /** Seconds in `Retry-After`, and between two looks whether a full disk has room again. */
 export const RETRY_AFTER_S: number = 1;
 
+/**
+ * Turns of the event loop in which answers that were handed to a server may still be told of as
+ * sent when the engine closes: a server that has stopped knows of all of them.
+ */
+export const FINISH_TURNS: number = 20;
+
 /** Milliseconds that exchanges in flight get when a server stops. */
 export const STOP_GRACE_MS: number = 10_000;

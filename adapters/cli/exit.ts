@@ -4,7 +4,7 @@
  */
 
 import process from "node:process";
-import { AlcedoError } from "../../runtime/errors.ts";
+import { AlcedoError, type ErrorCode } from "../../runtime/errors.ts";
 import { printError, printWarning } from "../print.ts";
 import { UsageError } from "./options.ts";
 
@@ -12,6 +12,9 @@ import { UsageError } from "./options.ts";
 export class StartError extends Error {
   override readonly name = "StartError";
 }
+
+/** What an application has thrown is shown with its stack. */
+const SHOWN_CAUSES: readonly ErrorCode[] = ["bad_event", "start_failed"];
 
 /** Says why the command ends, and ends the process: 2 for wrong usage, else 1. */
 export function exitWith(error: unknown): never {
@@ -21,7 +24,7 @@ export function exitWith(error: unknown): never {
   }
   if (error instanceof StartError || error instanceof AlcedoError) {
     printWarning(error.message);
-    if (error instanceof AlcedoError && error.code === "bad_event") printError(error.cause);
+    if (error instanceof AlcedoError && SHOWN_CAUSES.includes(error.code)) printError(error.cause);
   } else printError(error);
   process.exit(1);
 }

@@ -105,6 +105,11 @@ export class AppHandler<Model, Event> {
     return this.#fetchSlow(answer, request, info, version);
   }
 
+  /** The answer for what a lifecycle step has thrown, or for a request that came too late. */
+  answerError(error: unknown, request: Request, info: RequestInfo): Promise<Response> {
+    return this.#errorAnswer(error, request, info);
+  }
+
   /** A read whose handler has not answered at once. */
   async #fetchSlow(
     answer: unknown,
@@ -325,6 +330,7 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
   }
 }
 
-function closing(): HttpError {
+/** The answer to what comes when the engine is closed. */
+export function closing(): HttpError {
   return refusal(503, "the engine is closed");
 }

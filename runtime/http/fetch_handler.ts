@@ -26,6 +26,12 @@ export interface RequestInfo {
    * path. `false` where the platform cannot tell.
    */
   hasStaticBody?(response: Response): boolean;
+  /**
+   * Calls `over` once, when the exchange is: with `true` when its last byte was sent, as far as the
+   * platform can tell, with `false` if it was cut off before. To be called before the handler
+   * returns, if at all: it costs what the platform asks for it.
+   */
+  onOver?(over: (isComplete: boolean) => void): void;
 }
 
 /**

@@ -6,6 +6,7 @@
 import { failuresContract } from "./contract_failures.ts";
 import { leavingContract } from "./contract_leaving.ts";
 import { messagesContract } from "./contract_messages.ts";
+import { overContract } from "./contract_over.ts";
 import { stopContract } from "./contract_stop.ts";
 import type { Serve } from "./running_server.ts";
 
@@ -14,5 +15,6 @@ export function serverContract(serve: Serve): void {
   messagesContract(serve);
   leavingContract(serve);
   failuresContract(serve);
+  overContract(serve);
   stopContract(serve);
 }

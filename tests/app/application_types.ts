@@ -9,8 +9,10 @@ import {
   type Codec,
   defineApp,
   json,
+  type LifecycleStep,
   memoryLog,
   openEngine,
+  type RequestStep,
   serve,
 } from "../../mod.ts";
 
@@ -116,6 +118,47 @@ defineApp({
   // @ts-expect-error: updateModel returns the model
   updateModel: (_count, _events: readonly string[]) => "one",
   handleRequest: () => new Response(),
+});
+
+// A step that knows no model goes with every application; one that does knows which.
+const forAll: RequestStep = {
+  request(request, context) {
+    same<typeof context.saveEvent, undefined>(true);
+    return context.method === "GET" ? undefined : new Request(request.url);
+  },
+  finish: (_request, response, { isComplete }) => void [response.status, isComplete],
+};
+const forNumbers: LifecycleStep<number, string> = {
+  start: async (app) => void await app.write((count, { saveEvent }) => saveEvent(`${count}`)),
+};
+const stepped = defineApp({
+  initModel: () => 0,
+  updateModel: (count, events: readonly string[]) => count + events.length,
+  handleRequest: () => new Response(),
+  lifecycle: [forAll, forNumbers, {
+    async stop(app) {
+      same<number, Awaited<ReturnType<typeof app.read<number>>>>(true);
+      await app.write((count, { saveEvent }) => {
+        // @ts-expect-error: no such event
+        saveEvent(1);
+        return count + 1;
+      });
+    },
+  }],
+});
+const forNone: RequestStep = {
+  // @ts-expect-error: neither an answer nor a request
+  request: () => "text",
+};
+same<typeof stepped, App<number, string>>(true);
+void forNone;
+
+defineApp({
+  initModel: () => "",
+  updateModel: (text: string, events: readonly string[]) => text + events.join(""),
+  handleRequest: () => new Response(),
+  // @ts-expect-error: a step of another model
+  lifecycle: [forNumbers],
 });
 
 /** What an engine gives back is typed by what was asked of it. */

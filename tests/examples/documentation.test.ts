@@ -32,6 +32,8 @@ const NOT_PLAYED: Readonly<Record<string, string>> = {
   "README.md: $ curl localhost:9000": "tests/examples/hello_world.test.ts does the same",
   "examples/renamed_field/README.md: $ node examples/renamed_field/version_1.ts --events-file book.events &":
     "tests/examples/renamed_field.test.ts does the same",
+  "examples/upload/README.md: $ node examples/upload/main.ts --events-file files.events &":
+    "tests/examples/upload.test.ts does the same, with files that are there",
 };
 
 /** Blocks that are only looked at, by document and kind: how many, if that is known, and what they are. */
@@ -88,6 +90,7 @@ const FLAGS: readonly string[] = [
   "filter",
   "import-map",
   "max-old-space-size",
+  "max-semi-space-size",
   "name",
   "now",
   "omit",

@@ -92,6 +92,12 @@ export class RawClient {
     return this;
   }
 
+  /** Takes bytes again. */
+  resume(): this {
+    this.#socket.resume();
+    return this;
+  }
+
   /** What was received and not yet made a response of, as text. */
   get pending(): string {
     return this.#received.toString("latin1");

@@ -1,11 +1,13 @@
-/** A body put between a stream and the platform that sends it, to learn what becomes of it. */
+/** A body put between a stream and whoever sends it, to learn what becomes of it. */
 
 /** What is to be learnt. */
 export interface Relay {
-  /** The stream has failed with `error`; what the platform shall get for it. */
+  /** The stream has failed with `error`; what whoever sends it shall get for it. */
   failed(error: unknown): unknown;
   /** Nobody reads the stream any more. */
   cancelled?(): void;
+  /** Called once: with `true` when all of the stream was read, with `false` if it never will be. */
+  over?(isComplete: boolean): void;
   /** Ends the body with the reason for which it aborts, and the stream with it. */
   readonly signal?: AbortSignal;
 }
@@ -21,14 +23,15 @@ export function relayBody(response: Response, relay: Relay): Response {
   const { signal } = relay;
   let isOver = false;
   let abort = (): void => {};
-  const end = (): void => {
+  const end = (isComplete: boolean): void => {
     isOver = true;
     signal?.removeEventListener("abort", abort);
+    relay.over?.(isComplete);
   };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       abort = () => {
-        end();
+        end(false);
         controller.error(signal?.reason);
         // It may fail only now; that is of no use to anybody.
         reader.cancel(signal?.reason).catch(() => {});
@@ -41,7 +44,7 @@ export function relayBody(response: Response, relay: Relay): Response {
         const { done, value } = await reader.read();
         if (isOver) return;
         if (done) {
-          end();
+          end(true);
           return controller.close();
         }
         if (!(value instanceof Uint8Array)) {
@@ -50,14 +53,14 @@ export function relayBody(response: Response, relay: Relay): Response {
         controller.enqueue(value);
       } catch (error) {
         if (isOver) return;
-        end();
+        end(false);
         // Of use only if it is not the stream that failed.
         reader.cancel(error).catch(() => {});
         controller.error(await relay.failed(error));
       }
     },
     cancel(reason) {
-      end();
+      end(false);
       relay.cancelled?.();
       return reader.cancel(reason);
     },

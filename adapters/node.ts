@@ -143,6 +143,10 @@ class Exchange implements RequestInfo {
     return this.#answerer.hasStaticBody(response);
   }
 
+  contentLength(response: Response): string | null {
+    return this.#answerer.contentLength(response);
+  }
+
   #watch(): AbortSignal {
     const left = new AbortController();
     const outgoing = this.#outgoing;

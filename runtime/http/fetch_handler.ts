@@ -26,6 +26,16 @@ export interface RequestInfo {
    * path. `false` where the platform cannot tell.
    */
   hasStaticBody?(response: Response): boolean;
+  /**
+   * `content-length` in the header of `response`, told without touching `response.headers`, where
+   * that would change what the platform sends.
+   */
+  contentLength?(response: Response): string | null;
+  /**
+   * The exchange's `traceparent` (W3C Trace Context): the client's trace, or a new one, with an id of
+   * its own, which is in the access log. `undefined` where there is none.
+   */
+  readonly traceparent?: string;
 }
 
 /**

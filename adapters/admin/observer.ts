@@ -17,8 +17,12 @@ import { printWarning } from "../print.ts";
 import { adminHandler } from "./admin_handler.ts";
 import { Life } from "./readiness.ts";
 
-/** Milliseconds of a replay between two turns in which the admin address can answer. */
-const TURN_EVERY_MS = 50;
+/**
+ * Milliseconds of a replay between two pauses in which the admin address can answer, and of a pause:
+ * one turn of the event loop is too short for Deno to accept, read and answer.
+ */
+const REPLAY_MS = 50;
+const PAUSE_MS = 2;
 
 /** Milliseconds at the end: for answers on the admin address, and for lines of the access log. */
 const LAST_WORDS_MS = 1000;
@@ -39,7 +43,7 @@ export class Observer {
   readonly #lines: LineOutput | undefined;
   #hasSyncs = false;
   #admin: Server | undefined;
-  #lastTurn = clock.now();
+  #lastPause = clock.now();
 
   private constructor(accessLog: ObserverOptions["accessLog"]) {
     this.#accessLog = accessLog;
@@ -68,10 +72,10 @@ export class Observer {
   /** For the replay: what it returns is to be awaited, so that the admin address can answer. */
   replaying(progress: ReplayProgress): Promise<void> | undefined {
     if (this.#admin === undefined || !this.#life.replaying(progress)) return undefined;
-    if (clock.now() - this.#lastTurn < TURN_EVERY_MS) return undefined;
+    if (clock.now() - this.#lastPause < REPLAY_MS) return undefined;
     return new Promise((resolve) =>
-      clock.defer(() => {
-        this.#lastTurn = clock.now();
+      clock.after(PAUSE_MS, () => {
+        this.#lastPause = clock.now();
         resolve();
       })
     );

@@ -37,7 +37,7 @@ export interface ServerSettings {
    * Writes each exchange to standard output, as JSON or logfmt.
    * @default {"off"}
    */
-  accessLog?: AccessFormat | "off";
+  accessLog?: "json" | "logfmt" | "off";
   /**
    * The file with the events.
    * @default {"db.events"}
@@ -142,14 +142,14 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
   adminAddr: {
     flag: "admin-addr",
     value: "[HOST]:PORT",
-    help: "where to serve /healthz, /readyz and /metrics; without HOST for this machine alone",
+    help: "where to serve /healthz, /readyz, /metrics; without HOST on loopback",
     fallback: "none",
     parse: parseLoopback,
   },
   accessLog: {
     flag: "access-log",
     value: "FORMAT",
-    help: "write each exchange to standard output: json, logfmt or off",
+    help: "a line for each exchange on standard output: json, logfmt or off",
     fallback: "off",
     parse: oneOf("json", "logfmt", "off"),
   },

@@ -14,6 +14,8 @@ export interface Answerer {
   isPlainText(response: Response): boolean;
   /** Whether the body of `response` surely was complete when it was made. */
   readonly hasStaticBody: BodyTest;
+  /** What the header of `response` says of the size of its body. */
+  contentLength(response: Response): string | null;
   /** Sends what a handler returned, or a page for what is wrong with it. */
   send(outgoing: ServerResponse, response: Response): void;
   /** Reports `error`, and answers with a page for it, or cuts off what was begun. */
@@ -83,7 +85,20 @@ export function createAnswerer(report: Report): Answerer {
     }
   }
 
-  return { isPlainText, hasStaticBody: trustedBodyTest(isComplete), send, fail };
+  /** A lightweight response that is asked for its headers is another one from then on. */
+  function contentLength(response: Response): string | null {
+    const parts = lightParts(response);
+    if (parts === undefined) return response.headers.get("content-length");
+    return new Headers(parts[2]).get("content-length");
+  }
+
+  return {
+    isPlainText,
+    hasStaticBody: trustedBodyTest(isComplete),
+    contentLength,
+    send,
+    fail,
+  };
 }
 
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/;

@@ -41,6 +41,12 @@ export interface FileLogOptions {
    */
   modelVersion?: string | undefined;
   /**
+   * Called after each sync of events, with the milliseconds that it took and the commits that it
+   * made durable.
+   * @default nothing is measured
+   */
+  onSync?: ((ms: number, commits: number) => void) | undefined;
+  /**
    * Called with what the owner of the file should know.
    * @default prints to standard error
    */

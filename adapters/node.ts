@@ -148,6 +148,10 @@ class Exchange implements RequestInfo {
     outgoing.once("close", () => over(outgoing.writableFinished));
   }
 
+  contentLength(response: Response): string | null {
+    return this.#answerer.contentLength(response);
+  }
+
   #watch(): AbortSignal {
     const left = new AbortController();
     const outgoing = this.#outgoing;

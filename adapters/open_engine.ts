@@ -64,7 +64,7 @@ function collectGarbage(
         next = progress.bytes + GARBAGE_BYTES;
         collect(false);
       }
-      onProgress?.(progress);
+      return onProgress?.(progress);
     },
   };
 }

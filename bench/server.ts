@@ -17,6 +17,8 @@ export interface ServerKind {
   readonly style: ServerPlan["style"];
   /** @default {"checked"} */
   readonly format?: ServerPlan["format"];
+  /** @default {false} */
+  readonly hasMetrics?: boolean;
 }
 
 /** One that runs. */
@@ -35,6 +37,7 @@ export const IN_PLACE: ServerKind = {
   file: "alcedo.ts",
   style: "in place",
 };
+export const WITH_METRICS: ServerKind = { ...PURE, name: "Alcedo, with metrics", hasMetrics: true };
 export const NODE_HTTP: ServerKind = { name: "node:http", file: "node_http.ts", style: "pure" };
 
 export const PLAIN: ServerKind = { ...PURE, name: "Alcedo, plain log", format: "plain" };
@@ -55,6 +58,7 @@ export async function startServer(
     style: kind.style,
     eventsFile,
     format: kind.format ?? "checked",
+    hasMetrics: kind.hasMetrics ?? false,
     databaseSocket: redis?.socket ?? "",
   };
   const running: Running = start(runtime, `servers/${kind.file}`, [JSON.stringify(plan)]);

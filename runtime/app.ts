@@ -30,6 +30,12 @@ export interface CommonContext {
    */
   readonly locals: Record<PropertyKey, unknown>;
   /**
+   * The `traceparent` (W3C Trace Context) to pass on with requests that this one leads to. With an
+   * access log it is this exchange's own, in the client's trace or in a new one, and the log has its
+   * ids; without one it is the client's, or `undefined` if there is no valid one.
+   */
+  readonly traceparent: string | undefined;
+  /**
    * Keeps the engine open until `promise` has settled: work that goes on after the answer.
    * A rejection is reported.
    */

@@ -6,6 +6,7 @@
 import type { ReadContext, SaveEvent, WriteContext } from "./app.ts";
 import type { RequestInfo } from "./http/fetch_handler.ts";
 import type { OtherMethod, WriteMethod } from "./http/methods.ts";
+import { formatTraceparent, parseTraceparent } from "./http/traceparent.ts";
 
 type Locals = ReadContext["locals"];
 
@@ -27,14 +28,17 @@ export function shareLocals(info: RequestInfo, other: RequestInfo): void {
 export class Reading implements ReadContext {
   readonly method: OtherMethod;
   readonly waitUntil: (promise: Promise<unknown>) => void;
+  readonly #request: Request;
   readonly #info: RequestInfo;
 
   constructor(
     method: OtherMethod,
+    request: Request,
     info: RequestInfo,
     waitUntil: (promise: Promise<unknown>) => void,
   ) {
     this.method = method;
+    this.#request = request;
     this.#info = info;
     this.waitUntil = waitUntil;
   }
@@ -50,6 +54,10 @@ export class Reading implements ReadContext {
   get locals(): Locals {
     return localsOf(this.#info);
   }
+
+  get traceparent(): string | undefined {
+    return traceparentOf(this.#request, this.#info);
+  }
 }
 
 /** The context of a write. */
@@ -57,17 +65,20 @@ export class Writing<Event> implements WriteContext<Event> {
   readonly method: WriteMethod;
   readonly saveEvent: SaveEvent<Event>;
   readonly waitUntil: (promise: Promise<unknown>) => void;
+  readonly #request: Request;
   readonly #info: RequestInfo;
   #controller: AbortController | undefined;
   #interrupted: { reason: unknown } | undefined;
 
   constructor(
     method: WriteMethod,
+    request: Request,
     info: RequestInfo,
     saveEvent: SaveEvent<Event>,
     waitUntil: (promise: Promise<unknown>) => void,
   ) {
     this.method = method;
+    this.#request = request;
     this.#info = info;
     this.saveEvent = saveEvent;
     this.waitUntil = waitUntil;
@@ -93,9 +104,20 @@ export class Writing<Event> implements WriteContext<Event> {
     return localsOf(this.#info);
   }
 
+  get traceparent(): string | undefined {
+    return traceparentOf(this.#request, this.#info);
+  }
+
   /** The write's time is up, or what it saw is lost. */
   interrupt(reason: unknown): void {
     this.#interrupted = { reason };
     this.#controller?.abort(reason);
   }
+}
+
+/** The exchange's own, or the client's: one that nobody logs would lead nowhere. */
+export function traceparentOf(request: Request, info: RequestInfo): string | undefined {
+  if (info.traceparent !== undefined) return info.traceparent;
+  const client = parseTraceparent(request.headers.get("traceparent") ?? "");
+  return client && formatTraceparent(client);
 }

@@ -60,8 +60,11 @@ export interface EngineOptions {
    * @default {"stop"}
    */
   onBadEvent?: OnBadEvent;
-  /** Called while the log is replayed. */
-  onProgress?: (progress: ReplayProgress) => void;
+  /**
+   * Called while the log is replayed. What it returns is waited for: a replay does not let the event
+   * loop turn by itself.
+   */
+  onProgress?: (progress: ReplayProgress) => void | Promise<void>;
 }
 
 /** What {@linkcode Engine.read} gives to its function. */
@@ -112,6 +115,8 @@ export interface Health {
   readonly snapshot: { readonly sequence: number; readonly ageMs: number } | undefined;
   /** How often the log was appended to: commits share appends. */
   readonly flushes: number;
+  /** How many commits have become durable since the log was opened. */
+  readonly commits: number;
   /** Writes that wait for their turn. */
   readonly writesWaiting: number;
   /** How often an in-place model had to be built again. */

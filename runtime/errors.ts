@@ -74,6 +74,11 @@ export function isFault(error: unknown): boolean {
   return !(error instanceof HttpError) || error.status >= 500 && !refusals.has(error);
 }
 
+/** The status of the page that a server makes of what a handler threw. */
+export function statusOf(error: unknown): number {
+  return error instanceof HttpError ? error.status : 500;
+}
+
 /** Every `code` of an {@linkcode AlcedoError}, with its meaning. */
 export type ErrorCode =
   /** The file is not a log of a format that is known, or is damaged. Nothing was changed. */

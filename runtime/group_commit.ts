@@ -68,6 +68,7 @@ export class GroupCommit<Model> {
   readonly #gates: Gate[] = [];
   #gatesDone = 0;
   #flushes = 0;
+  #commits = 0;
 
   constructor(log: EventLog, clock: Clock, events: GroupCommitEvents<Model>) {
     this.#log = log;
@@ -104,6 +105,11 @@ export class GroupCommit<Model> {
   /** How often the log was appended to. */
   get flushes(): number {
     return this.#flushes;
+  }
+
+  /** How many commits have become durable since the log was opened. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Whether so much waits for the disk that the writer must wait too. */
@@ -187,6 +193,7 @@ export class GroupCommit<Model> {
     const newest = flushed.at(-1);
     this.#flushing = [];
     this.#undurableBytes -= bytes;
+    this.#commits += flushed.length;
     if (newest !== undefined) {
       this.#durable = newest.sequence;
       this.#events.onDurable(newest, flushed);

@@ -20,8 +20,11 @@ export type OnBadEvent = "stop" | "skip";
 
 /** Options of {@linkcode replay}. */
 export interface ReplayOptions {
-  /** Called after each batch, with how much of the log has been read. */
-  onProgress?: (progress: ReplayProgress) => void;
+  /**
+   * Called after each batch, with how much of the log has been read. What it returns is waited for:
+   * a replay does not let the event loop turn by itself.
+   */
+  onProgress?: (progress: ReplayProgress) => void | Promise<void>;
   /** Called with what the application's author should know. */
   warn: (message: string) => void;
   /**
@@ -181,11 +184,12 @@ class Replay<Model, Event> {
       model = after.model;
       done += batch.count;
       skipped.passOver(batch);
-      this.#options.onProgress?.({
+      const pause = this.#options.onProgress?.({
         events: done,
         bytes: batch.offset + (batch.bounds[2 * batch.count - 1] ?? 0),
         bytesTotal: log.durableBytes,
       });
+      if (pause !== undefined) await pause;
     }
     return skipped.suspects > suspects ? undefined : { model };
   }

@@ -118,15 +118,17 @@ export class Store<Model, Event> {
     applied: number;
     durable: number;
     flushes: number;
+    commits: number;
     writesWaiting: number;
     rebuilds: number;
     badEvents: number;
   } {
-    const { applied, durable, flushes } = this.#commits;
+    const { applied, durable, flushes, commits } = this.#commits;
     return {
       applied,
       durable,
       flushes,
+      commits,
       writesWaiting: this.#writer.waiting,
       rebuilds: this.#rebuilds,
       badEvents: this.#skipped.size,

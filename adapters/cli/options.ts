@@ -4,6 +4,7 @@
  */
 
 import { parseArgs } from "#std/cli/parse_args";
+import type { AccessFormat } from "../../runtime/http/access_line.ts";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import {
@@ -26,6 +27,17 @@ export interface ServerSettings {
    * @default {":9000"}
    */
   addr?: string;
+  /**
+   * Where to serve `/healthz`, `/readyz` and `/metrics`: `:9001` is this machine alone,
+   * `0.0.0.0:9001` every address. There is no password.
+   * @default none
+   */
+  adminAddr?: string;
+  /**
+   * Writes each exchange to standard output, as JSON or logfmt.
+   * @default {"off"}
+   */
+  accessLog?: "json" | "logfmt" | "off";
   /**
    * The file with the events.
    * @default {"db.events"}
@@ -89,6 +101,8 @@ export interface ServerSettings {
 /** The settings of a server, read and complete. */
 export interface ResolvedSettings {
   readonly addr: Address;
+  readonly adminAddr: Address | undefined;
+  readonly accessLog: AccessFormat | "off";
   readonly eventsFile: string;
   readonly eventsFormat: LogFormat;
   readonly durability: Durability;
@@ -124,6 +138,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "where to listen; port 0 is any free one",
     fallback: ADDR,
     parse: parseAddress,
+  },
+  adminAddr: {
+    flag: "admin-addr",
+    value: "[HOST]:PORT",
+    help: "where to serve /healthz, /readyz, /metrics; without HOST on loopback",
+    fallback: "none",
+    parse: parseLoopback,
+  },
+  accessLog: {
+    flag: "access-log",
+    value: "FORMAT",
+    help: "a line for each exchange on standard output: json, logfmt or off",
+    fallback: "off",
+    parse: oneOf("json", "logfmt", "off"),
   },
   eventsFile: {
     flag: "events-file",
@@ -213,6 +241,12 @@ function oneOf<Word extends string>(...words: readonly Word[]): (text: string) =
   };
 }
 
+/** Reads an address whose host, if none is named, is this machine alone. */
+function parseLoopback(text: string): Address {
+  const { hostname, port } = parseAddress(text);
+  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
+}
+
 function parseSwitch(text: string): boolean {
   return oneOf("true", "false")(text) === "true";
 }
@@ -291,6 +325,11 @@ export function resolveSettings(
   };
   return Object.freeze({
     addr: given("addr") ?? parse("addr", "addr", settings.addr ?? ADDR),
+    adminAddr: given("adminAddr") ??
+      (settings.adminAddr === undefined
+        ? undefined
+        : parse("adminAddr", "adminAddr", settings.adminAddr)),
+    accessLog: given("accessLog") ?? settings.accessLog ?? "off",
     eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,
     eventsFormat: given("eventsFormat") ?? settings.eventsFormat ?? "checked",
     durability: given("durability") ?? settings.durability ?? "always",

@@ -11,6 +11,7 @@ import type { Engine } from "../../runtime/engine.ts";
 import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
 import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
+import { Observer } from "../admin/observer.ts";
 import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
@@ -27,7 +28,7 @@ import {
   UsageError,
 } from "./options.ts";
 import { progressLine } from "./progress.ts";
-import { formatAddress } from "./units.ts";
+import { type Address, formatAddress } from "./units.ts";
 import { versionLine } from "./version.ts";
 
 /** Options of `serve`. What is not given here is taken from arguments and environment. */
@@ -123,31 +124,52 @@ export async function start<Model, Event>(
   { log: given, module }: Pick<ServeOptions, "log" | "module"> = {},
 ): Promise<Serving<Model, Event> | Server> {
   const handler = handlerOf(app);
-  if (handler !== undefined) {
-    const server = await listenAt(handler, settings);
-    return announce(server, () => server.stop({ graceMs: STOP_GRACE_MS }));
-  }
-  const fault = faultOfApp(app);
+  const fault = handler === undefined ? faultOfApp(app) : undefined;
   if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
+  const observer = await beginObserving(settings);
+  if (handler !== undefined) {
+    const server = await listenAt(observer.observed(handler), settings);
+    observer.serving();
+    return announce(server, async () => {
+      observer.stopping();
+      await server.stop({ graceMs: STOP_GRACE_MS });
+      await observer.close();
+    });
+  }
   const { modelVersion } = app as App<Model, Event>;
-  const log = given ?? await openLogFile(settings, modelVersion);
-  const engine = await openEngineOn(app as App<Model, Event>, settings, log);
+  const log = given ?? await openLogFile(settings, modelVersion, observer);
+  const isForReads = log.readOnly !== undefined;
+  const engine = await openEngineOn(app as App<Model, Event>, settings, log, observer);
   let server: Server;
   try {
-    server = await listenAt(engine.fetch, settings);
+    server = await listenAt(observer.observed(engine.fetch), settings);
   } catch (error) {
     await engine.close();
     throw error;
   }
+  observer.serving(engine, { isForReads });
   const isKept = given === undefined && !settings.readOnly && modelVersion !== undefined;
   const snapshots = isKept ? snapshotsOf(log, modelVersion, settings, module) : undefined;
   const stop = async () => {
+    observer.stopping();
     await snapshots?.stop();
     await server.stop({ graceMs: STOP_GRACE_MS });
     await engine.close();
+    await observer.close();
   };
   const afterwards = settings.snapshotOnStop ? () => snapshots?.makeLast() : undefined;
   return { ...announce(server, stop, afterwards), engine };
+}
+
+/** Begins with what is to be seen of the server, before there is one. */
+async function beginObserving({ adminAddr, accessLog }: ResolvedSettings): Promise<Observer> {
+  const listen = adminAddr &&
+    ((handler: FetchHandler) => listenOn("admin-addr", adminAddr, handler));
+  const observer = await Observer.begin({ listen, accessLog });
+  if (observer.addr !== undefined) {
+    printWarning(`health and metrics are on http://${formatAddress(observer.addr)}`);
+  }
+  return observer;
 }
 
 /** What makes snapshots of the log, if another process can load the application. */
@@ -170,10 +192,13 @@ function snapshotsOf(
 async function openLogFile(
   settings: ResolvedSettings,
   modelVersion: string | undefined,
+  observer: Observer,
 ): Promise<EventLog> {
   const { eventsFile, eventsFormat: format, durability, readOnly, isNew } = settings;
+  const onSync = observer.watchSyncs();
+  const options = { format, durability, readOnly, isNew, modelVersion, onSync };
   try {
-    return await openFileLog(eventsFile, { format, durability, readOnly, isNew, modelVersion });
+    return await openFileLog(eventsFile, options);
   } catch (error) {
     throw hasCode(error) ? new StartError(explain(error, `open "${eventsFile}"`)) : error;
   }
@@ -183,6 +208,7 @@ async function openEngineOn<Model, Event>(
   app: App<Model, Event>,
   settings: ResolvedSettings,
   log: EventLog,
+  observer: Observer,
 ): Promise<Engine<Model, Event>> {
   const { bodyBytesMax, requestTimeoutMs, writeQueueMax, onBadEvent } = settings;
   const risk = mayLose(log.durability ?? "always");
@@ -196,19 +222,27 @@ async function openEngineOn<Model, Event>(
       requestTimeoutMs,
       writeQueueMax,
       onBadEvent,
-      onProgress: progress.show,
+      onProgress(done) {
+        progress.show(done);
+        return observer.replaying(done);
+      },
     });
   } finally {
     progress.end();
   }
 }
 
-async function listenAt(handler: FetchHandler, settings: ResolvedSettings): Promise<Server> {
+function listenAt(handler: FetchHandler, { addr }: ResolvedSettings): Promise<Server> {
+  return listenOn("addr", addr, handler);
+}
+
+async function listenOn(flag: string, addr: Address, handler: FetchHandler): Promise<Server> {
   try {
-    return await listen(handler, { ...settings.addr, report: printError });
+    return await listen(handler, { ...addr, report: printError });
   } catch (error) {
     if (!hasCode(error)) throw error;
-    throw new StartError(explain(error, `listen on ${formatAddress(settings.addr)}`));
+    const why = explain(error, `listen on ${formatAddress(addr)}`);
+    throw new StartError(why.replace("--addr", `--${flag}`));
   }
 }
 

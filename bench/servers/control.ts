@@ -15,6 +15,8 @@ export interface ServerPlan {
   /** The file for the log, or the database, which is created. */
   readonly eventsFile: string;
   readonly format: "checked" | "plain";
+  /** Whether requests and syncs are counted, as with `--admin-addr`. */
+  readonly hasMetrics: boolean;
   /** Where the database listens that it uses, if that is a server itself. */
   readonly databaseSocket: string;
 }

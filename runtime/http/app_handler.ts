@@ -96,7 +96,7 @@ export class AppHandler<Model, Event> {
       answer = this.#app.handleRequest(
         request,
         version.model as DeepReadonly<Model>,
-        new Reading(method, info, this.#parts.waitUntil),
+        new Reading(method, request, info, this.#parts.waitUntil),
       );
     } catch (error) {
       return this.#errorAnswer(error, request, info, this.#store.durable(version));
@@ -299,7 +299,7 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
 
   handle(model: DeepReadonly<Model>, saveEvent: SaveEvent<Event>): unknown {
     const { app, waitUntil } = this.#host;
-    this.#context = new Writing(this.#method, this.#info, saveEvent, waitUntil);
+    this.#context = new Writing(this.#method, this.request, this.#info, saveEvent, waitUntil);
     return app.handleRequest(this.request, model, this.#context);
   }
 

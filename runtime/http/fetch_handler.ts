@@ -32,6 +32,16 @@ export interface RequestInfo {
    * returns, if at all: it costs what the platform asks for it.
    */
   onOver?(over: (isComplete: boolean) => void): void;
+  /**
+   * `content-length` in the header of `response`, told without touching `response.headers`, where
+   * that would change what the platform sends.
+   */
+  contentLength?(response: Response): string | null;
+  /**
+   * The exchange's `traceparent` (W3C Trace Context): the client's trace, or a new one, with an id of
+   * its own, which is in the access log. `undefined` where there is none.
+   */
+  readonly traceparent?: string;
 }
 
 /**

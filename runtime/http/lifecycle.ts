@@ -7,7 +7,7 @@
 
 import type { App, FinishContext, LifecycleStep, RequestStep, RunningApp } from "../app.ts";
 import type { Clock } from "../clock.ts";
-import { localsOf, shareLocals } from "../context.ts";
+import { localsOf, shareLocals, traceparentOf } from "../context.ts";
 import { AlcedoError, messageOf } from "../errors.ts";
 import { FINISH_TURNS } from "../limits.ts";
 import { closing } from "./app_handler.ts";
@@ -163,6 +163,10 @@ class Exchange implements FinishContext {
     return localsOf(this.#info);
   }
 
+  get traceparent(): string | undefined {
+    return traceparentOf(this.#request, this.#info);
+  }
+
   get isComplete(): boolean {
     return this.#isComplete;
   }
@@ -265,6 +269,7 @@ function handedOnInfo(request: Request, info: RequestInfo): RequestInfo {
     // Whoever copies the header to a request without the body copies the length of that body too.
     header: (name) => name === "content-length" ? null : request.headers.get(name),
     hasStaticBody: (response) => info.hasStaticBody?.(response) ?? false,
+    ...info.traceparent !== undefined && { traceparent: info.traceparent },
   };
   shareLocals(info, handedOn);
   return handedOn;

@@ -53,7 +53,15 @@ export interface FileLogParts {
   /** The snapshots beside it, unless they are not to be used. */
   readonly snapshots: Snapshots | undefined;
   readonly warn: (message: string) => void;
+  /** See {@linkcode OnSync}. */
+  readonly onSync?: OnSync | undefined;
 }
+
+/**
+ * Called after each sync of events, with the milliseconds that it took and the commits that it made
+ * durable. Without it nothing is measured.
+ */
+export type OnSync = (ms: number, commits: number) => void;
 
 /** What writing needs. */
 export interface LogWriting {
@@ -133,7 +141,10 @@ export class FileLog implements EventLog {
     this.#checked = clock.now();
     if (this.durability === "everysec") {
       this.#periodic = new PeriodicSync(parts.file, clock, {
-        onSynced: (end, sequence) => this.#noteSynced(end, sequence),
+        onSynced: ({ end, sequence, commits }, ms) => {
+          this.#noteSynced(end, sequence);
+          parts.onSync?.(ms, commits);
+        },
         onFailed: (error) => void this.#fail("could not be synced", error),
       });
     }
@@ -228,7 +239,7 @@ export class FileLog implements EventLog {
     this.#end = offset + bytes.length;
     if (endsInZero) this.#mustSyncMark = true;
     if (isSynced) this.#noteSynced(this.#end, this.#sequence);
-    else await this.#periodic?.written(this.#end, this.#sequence);
+    else await this.#periodic?.written(this.#end, this.#sequence, commits.length);
   }
 
   #noteSynced(end: number, sequence: number): void {
@@ -332,13 +343,13 @@ export class FileLog implements EventLog {
   }
 
   async #sync(commits: number): Promise<void> {
-    const { file, clock } = this.#parts;
+    const { file, clock, onSync } = this.#parts;
+    const start = clock.now();
     try {
       if (commits > FOREGROUND_COMMITS_MAX || this.#backgroundFlushes > 0) {
         if (this.#backgroundFlushes > 0) this.#backgroundFlushes--;
         await file.sync();
       } else {
-        const start = clock.now();
         file.syncNow();
         const isSlow = clock.now() - start > FOREGROUND_MS_MAX;
         const next = this.#nextBackgroundFlushes;
@@ -352,6 +363,7 @@ export class FileLog implements EventLog {
     }
     // Of two syncs at once only one is told of a failure, whichever it was about.
     if (this.#failed !== undefined) throw this.#failed;
+    onSync?.(clock.now() - start, commits);
   }
 
   #fail(what: string, cause?: unknown): AlcedoError {

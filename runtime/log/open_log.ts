@@ -12,7 +12,7 @@ import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile, DiskLock } from "./disk.ts";
 import type { Durability, EventLog } from "./event_log.ts";
 import { codeOf, copyBytes, writeFully } from "./file_bytes.ts";
-import { FileLog, ROOM, ZEROS_AHEAD_MAX } from "./file_log.ts";
+import { FileLog, type OnSync, ROOM, ZEROS_AHEAD_MAX } from "./file_log.ts";
 import { Snapshots } from "./find_snapshot.ts";
 import { FILE_HEAD, OPEN, smallFrame } from "./frame.ts";
 import { CheckedFramer, PlainFramer } from "./framer.ts";
@@ -49,6 +49,7 @@ export interface LogOptions {
    * is not looked at again.
    */
   modelVersion?: string | undefined;
+  onSync?: OnSync | undefined;
 }
 
 /**
@@ -277,6 +278,7 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
     readOnly: undefined,
     snapshots,
     warn,
+    onSync: options.onSync,
   });
 }
 

@@ -12,10 +12,19 @@ import type { DiskFile } from "./disk.ts";
 /** Milliseconds from the first write that is not synced to the sync. */
 const PERIOD_MS = 1000;
 
+/** What a sync has made durable. */
+export interface Synced {
+  /** The file is durable up to here, and so are the commits up to `sequence`. */
+  readonly end: number;
+  readonly sequence: number;
+  /** How many commits were not before. */
+  readonly commits: number;
+}
+
 /** What is told of syncs. */
 export interface SyncEvents {
-  /** The file is durable up to `end`, and so are the commits up to `sequence`. */
-  onSynced(end: number, sequence: number): void;
+  /** A sync has succeeded, and taken `ms` milliseconds. */
+  onSynced(synced: Synced, ms: number): void;
   onFailed(error: unknown): void;
 }
 
@@ -26,6 +35,7 @@ export class PeriodicSync {
   readonly #events: SyncEvents;
   #end = 0;
   #sequence = 0;
+  #commits = 0;
   #isDirty = false;
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -38,10 +48,14 @@ export class PeriodicSync {
     this.#events = events;
   }
 
-  /** The file was written up to `end`. What it returns is to be awaited before the next write. */
-  written(end: number, sequence: number): Promise<void> | undefined {
+  /**
+   * The file was written up to `end`, with so many more commits. What it returns is to be awaited
+   * before the next write.
+   */
+  written(end: number, sequence: number, commits: number): Promise<void> | undefined {
     this.#end = end;
     this.#sequence = sequence;
+    this.#commits += commits;
     this.#isDirty = true;
     this.#schedule();
     const isSlow = this.#clock.now() - this.#startedAt > PERIOD_MS;
@@ -64,13 +78,13 @@ export class PeriodicSync {
   }
 
   async #sync(): Promise<void> {
-    const end = this.#end;
-    const sequence = this.#sequence;
+    const synced = { end: this.#end, sequence: this.#sequence, commits: this.#commits };
+    this.#commits = 0;
     this.#isDirty = false;
     this.#startedAt = this.#clock.now();
     try {
       await this.#file.sync();
-      this.#events.onSynced(end, sequence);
+      this.#events.onSynced(synced, this.#clock.now() - this.#startedAt);
     } catch (error) {
       this.#isStopped = true;
       this.#events.onFailed(error);

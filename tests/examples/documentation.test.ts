@@ -46,8 +46,10 @@ const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, w
   "docs/deploying.md: dockerfile": [1, "an image, which would be built from the network"],
   "docs/deploying.md: ini": [1, "systemd's unit"],
   "docs/deploying.md: nginx": [1, "a proxy's configuration"],
+  "docs/deploying.md: yaml": [1, "probes of Kubernetes"],
   "docs/evolving_events.md: (none)": [1, "a message"],
   "docs/log_format.md: (none)": [3, "grammar"],
+  "docs/metrics.md: yaml": [2, "what Prometheus is told"],
   "docs/reference.md: ts signature": [undefined, "made of the sources, which compile"],
   "docs/snapshot_format.md: (none)": [1, "grammar"],
 };

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Durability, EventLog } from "../../runtime/log/event_log.ts";
+import type { OnSync } from "../../runtime/log/file_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -18,10 +19,14 @@ interface Running {
   append(count: number): Promise<void>;
 }
 
-async function run(format: LogFormat, durability: Durability): Promise<Running> {
+async function run(
+  format: LogFormat,
+  durability: Durability,
+  onSync?: OnSync,
+): Promise<Running> {
   const clock = new SimulatedClock();
   const disk = new SimulatedDisk({ clock, seed: 1 });
-  const log = await openTestLog({ disk, clock, format, durability });
+  const log = await openTestLog({ disk, clock, format, durability, onSync });
   const append = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) await log.append([{ events: [Uint8Array.of(1)], bytes: 2 }]);
   };
@@ -37,6 +42,13 @@ async function found({ disk, clock }: Running): Promise<EventLog> {
   });
 }
 
+/** Commits per sync, where three come together, one soon after, and one much later. */
+const SYNCS: readonly (readonly [Durability, readonly number[]])[] = [
+  ["always", [3, 1, 1]],
+  ["everysec", [4, 1]],
+  ["no", []],
+];
+
 for (const format of ["checked", "plain"] as const) {
   test(`${format} log with everysec is synced within a second of a write`, async () => {
     const running = await run(format, "everysec");
@@ -49,6 +61,25 @@ for (const format of ["checked", "plain"] as const) {
     const after = await found(running);
     assert.equal(after.durable, 5);
     assert.notEqual(after.history, running.log.history, "positions may mean something else now");
+  });
+
+  test(`${format} log tells of each sync what it took and how many commits it brought`, async () => {
+    for (const [durability, expected] of SYNCS) {
+      const seen: number[] = [];
+      const { log, append, clock, disk } = await run(format, durability, (ms, commits) => {
+        assert.ok(ms >= 0 && ms <= 10, `${ms}`);
+        seen.push(commits);
+      });
+      disk.faults.syncMsMax = 10;
+      const commit = { events: [Uint8Array.of(1), Uint8Array.of(2)], bytes: 4 };
+      void log.append([commit, commit, commit]);
+      await clock.advance(20);
+      void append(1);
+      await clock.advance(2000);
+      void append(1);
+      await clock.advance(2000);
+      assert.deepEqual(seen, expected, durability);
+    }
   });
 
   test(`${format} log with everysec lets writes wait for a sync that takes too long`, async () => {

@@ -1,7 +1,8 @@
 /**
  * An application for tests of whole servers: it keeps the entries that were posted, in order,
  * and shows them all. `/slow` answers when the file named by `?until` is there, `/health` with
- * the engine's health. With `DIARY_STYLE=in-place` it changes its model in place.
+ * the engine's health, `/traceparent` with what a handler knows of its trace. With
+ * `DIARY_STYLE=in-place` it changes its model in place.
  */
 
 import { existsSync, watch } from "node:fs";
@@ -19,11 +20,12 @@ const app = defineApp({
     entries.push(...events);
     return entries;
   },
-  handleRequest: async (request, entries, { saveEvent, signal }) => {
+  handleRequest: async (request, entries, { saveEvent, signal, traceparent }) => {
     const url = new URL(request.url);
     if (url.pathname === "/boom") throw new Error("a secret of the server");
     if (url.pathname === "/slow") await appears(url.searchParams.get("until") ?? "", signal);
     if (url.pathname === "/health") return Response.json(serving?.engine.health());
+    if (url.pathname === "/traceparent") return new Response(traceparent ?? null);
     if (saveEvent === undefined) return Response.json(entries);
     const entry = await request.text();
     if (entry === "") throw new HttpError(422, "an entry is never empty");

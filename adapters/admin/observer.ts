@@ -1,0 +1,126 @@
+/**
+ * What is to be seen of a server while it runs, as far as its settings ask for it: the admin address
+ * with health and metrics, and the access log. Where neither is asked for, nothing is counted, and
+ * requests take no other way.
+ */
+
+import type { Engine } from "../../runtime/engine.ts";
+import { accessLogged } from "../../runtime/http/access_log.ts";
+import type { AccessFormat } from "../../runtime/http/access_line.ts";
+import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
+import { RequestMetrics } from "../../runtime/metrics/request_metrics.ts";
+import { SyncMetrics } from "../../runtime/metrics/sync_metrics.ts";
+import type { ReplayProgress } from "../../runtime/replay.ts";
+import { clock } from "../clock.ts";
+import { LineOutput, standardOutput } from "../line_output.ts";
+import { printWarning } from "../print.ts";
+import { adminHandler } from "./admin_handler.ts";
+import { Life } from "./readiness.ts";
+
+/**
+ * Milliseconds of a replay between two pauses in which the admin address can answer, and of a pause:
+ * one turn of the event loop is too short for Deno to accept, read and answer.
+ */
+const REPLAY_MS = 50;
+const PAUSE_MS = 2;
+
+/** Milliseconds at the end: for answers on the admin address, and for lines of the access log. */
+const LAST_WORDS_MS = 1000;
+
+/** Options of an {@linkcode Observer}. */
+export interface ObserverOptions {
+  /** Listens where health and metrics are to be seen, if they are. */
+  readonly listen: ((handler: FetchHandler) => Promise<Server>) | undefined;
+  readonly accessLog: AccessFormat | "off";
+}
+
+/** Watches a server from its start to its end. */
+export class Observer {
+  readonly #life = new Life();
+  readonly #requests = new RequestMetrics();
+  readonly #syncs = new SyncMetrics();
+  readonly #accessLog: ObserverOptions["accessLog"];
+  readonly #lines: LineOutput | undefined;
+  #hasSyncs = false;
+  #admin: Server | undefined;
+  #lastPause = clock.now();
+
+  private constructor(accessLog: ObserverOptions["accessLog"]) {
+    this.#accessLog = accessLog;
+    if (accessLog !== "off") this.#lines = new LineOutput(standardOutput(), { warn: printWarning });
+  }
+
+  /** Begins; the admin address answers when it resolves. */
+  static async begin({ listen, accessLog }: ObserverOptions): Promise<Observer> {
+    const observer = new Observer(accessLog);
+    observer.#admin = await listen?.(adminHandler(() => observer.#look()));
+    return observer;
+  }
+
+  /** Where health and metrics are to be seen, if they are. */
+  get addr(): Server["addr"] | undefined {
+    return this.#admin?.addr;
+  }
+
+  /** What a log that syncs is to tell of it, if anybody wants to know. */
+  watchSyncs(): ((ms: number, commits: number) => void) | undefined {
+    if (this.#admin === undefined) return undefined;
+    this.#hasSyncs = true;
+    return this.#syncs.onSync;
+  }
+
+  /** For the replay: what it returns is to be awaited, so that the admin address can answer. */
+  replaying(progress: ReplayProgress): Promise<void> | undefined {
+    if (this.#admin === undefined || !this.#life.replaying(progress)) return undefined;
+    if (clock.now() - this.#lastPause < REPLAY_MS) return undefined;
+    return new Promise((resolve) =>
+      clock.after(PAUSE_MS, () => {
+        this.#lastPause = clock.now();
+        resolve();
+      })
+    );
+  }
+
+  /** `fetch`, observed. */
+  observed(fetch: FetchHandler): FetchHandler {
+    let observed = fetch;
+    if (this.#accessLog !== "off" && this.#lines !== undefined) {
+      const { line: write } = this.#lines;
+      const parts = { format: this.#accessLog, write, clock, timeOfDay: Date.now };
+      observed = accessLogged(observed, parts);
+    }
+    return this.#admin === undefined ? observed : this.#requests.counted(observed, clock);
+  }
+
+  /** The server listens; without an engine if it has no model. */
+  serving(
+    engine?: Pick<Engine<unknown, unknown>, "health">,
+    options?: { isForReads?: boolean },
+  ): void {
+    this.#life.serving(engine, options);
+  }
+
+  /** The server takes no more requests. */
+  stopping(): void {
+    this.#life.stopping();
+  }
+
+  /** Ends, when all else has. */
+  async close(): Promise<void> {
+    await this.#admin?.stop({ graceMs: LAST_WORDS_MS });
+    if (this.#lines === undefined) return;
+    const { promise: isLate, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(LAST_WORDS_MS, resolve);
+    await Promise.race([this.#lines.flush(), isLate]);
+    cancel();
+  }
+
+  #look() {
+    return {
+      readiness: this.#life.readiness(),
+      requests: this.#requests,
+      syncs: this.#hasSyncs ? this.#syncs : undefined,
+      linesDropped: this.#lines?.dropped,
+    };
+  }
+}

@@ -4,6 +4,7 @@
  */
 
 import { parseArgs } from "#std/cli/parse_args";
+import { faultOfPrefix, STATIC_PREFIX } from "../../runtime/http/static_files.ts";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import {
@@ -84,6 +85,16 @@ export interface ServerSettings {
    * @default {2048}
    */
   writeQueueMax?: number;
+  /**
+   * A folder whose files are served before the application is asked; see `serveFiles`.
+   * @default none
+   */
+  static?: string;
+  /**
+   * The path under which they are: it begins and ends with a slash.
+   * @default {"/static/"}
+   */
+  staticPrefix?: string;
 }
 
 /** The settings of a server, read and complete. */
@@ -100,6 +111,8 @@ export interface ResolvedSettings {
   readonly bodyBytesMax: number;
   readonly requestTimeoutMs: number;
   readonly writeQueueMax: number;
+  readonly static: string | undefined;
+  readonly staticPrefix: string;
 }
 
 /** Something on the command line, or in the environment, is not as it must be. */
@@ -202,6 +215,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     fallback: String(WRITE_QUEUE_MAX),
     parse: parseCount,
   },
+  static: {
+    flag: "static",
+    value: "DIR",
+    help: "a folder whose files are served before the application is asked",
+    fallback: "none",
+    parse: (text) => text,
+  },
+  staticPrefix: {
+    flag: "static-prefix",
+    value: "PATH",
+    help: "the path under which they are",
+    fallback: STATIC_PREFIX,
+    parse: parsePrefix,
+  },
 };
 
 /** Reads one of some words. */
@@ -211,6 +238,12 @@ function oneOf<Word extends string>(...words: readonly Word[]): (text: string) =
     if (word === undefined) throw new SyntaxError(`"${text}" is none of: ${words.join(", ")}`);
     return word;
   };
+}
+
+function parsePrefix(text: string): string {
+  const fault = faultOfPrefix(text);
+  if (fault !== undefined) throw new SyntaxError(fault);
+  return text;
 }
 
 function parseSwitch(text: string): boolean {
@@ -302,6 +335,9 @@ export function resolveSettings(
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,
+    static: given("static") ?? settings.static,
+    staticPrefix: given("staticPrefix") ??
+      parse("staticPrefix", "staticPrefix", settings.staticPrefix ?? STATIC_PREFIX),
   });
 }
 

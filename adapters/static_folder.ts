@@ -78,7 +78,10 @@ async function openBelow(
   }
 }
 
-/** Whether what is open as `fd` is the file at `path`, which has no links in it. */
+/**
+ * Whether what is open as `fd` is the file at `path`, which has no links in it; or was, until
+ * another one took its place.
+ */
 async function isAt(fd: number, stats: fs.BigIntStats, path: string): Promise<boolean> {
   let found: string;
   try {
@@ -88,7 +91,7 @@ async function isAt(fd: number, stats: fs.BigIntStats, path: string): Promise<bo
     const there = await lstat(path, { bigint: true });
     return await realpath(path) === path && there.ino === stats.ino && there.dev === stats.dev;
   }
-  return found === path;
+  return found === path || found === `${path} (deleted)`;
 }
 
 class ShownFile implements OpenFile {

@@ -21,10 +21,10 @@ import { openFolder } from "./static_folder.ts";
  *
  * @example
  * ```ts
- * const files = serveFiles(new URL("./public/", import.meta.url));
- * await serve(async (request) =>
- *   await files(request) ?? new Response("no such page\n", { status: 404 })
- * );
+ * const files = serveFiles(new URL("./", import.meta.url), { prefix: "/files/" });
+ * const handler = async (request: Request) =>
+ *   await files(request) ?? new Response("no such page\n", { status: 404 });
+ * if (import.meta.main) await serve(handler);
  * ```
  */
 export function serveFiles(folder: string | URL, options: ServeFilesOptions = {}): FileHandler {

@@ -16,7 +16,6 @@ const fstat = promisify(fs.fstat);
 const lstat = promisify(fs.lstat);
 const open = promisify(fs.open);
 const read = promisify(fs.read);
-const readlink = promisify(fs.readlink);
 const realpath = promisify(fs.realpath.native);
 
 /** A pipe is not waited for, a terminal not made ours, a link that has just been put there not followed. */
@@ -85,7 +84,7 @@ async function openBelow(
 async function isAt(fd: number, stats: fs.BigIntStats, path: string): Promise<boolean> {
   let found: string;
   try {
-    found = await readlink(`/proc/self/fd/${fd}`);
+    found = fs.readlinkSync(`/proc/self/fd/${fd}`); // No disk is asked.
   } catch {
     // Another system, or no permission to look there.
     const there = await lstat(path, { bigint: true });

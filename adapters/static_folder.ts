@@ -29,8 +29,8 @@ const ABSENT: ReadonlySet<string | undefined> = new Set([
   ...["ENXIO", "ENODEV"], // A socket, a device that is none.
 ]);
 
-/** How often a file is looked for that is replaced at each look. */
-const ATTEMPTS = 3;
+/** Looks for a file that is moved or replaced at each of them, before it counts as absent. */
+const ATTEMPTS = 10;
 
 /**
  * The folder at `path`, whose links are followed at each look: it may be one itself, and be set
@@ -63,7 +63,12 @@ async function openBelow(
   const base = root === "/" ? "" : root;
   const path = await realpath([base, ...names].join("/") || "/");
   if (path !== root && !path.startsWith(`${base}/`)) return undefined;
-  const fd = await open(path, FLAGS);
+  const fd = await open(path, FLAGS).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  // It was there; and if it was replaced, a platform may have called it "a.txt (deleted)".
+  if (fd === undefined) return "moved";
   let isHandedOn = false;
   try {
     const stats = await fstat(fd, { bigint: true });

@@ -55,17 +55,19 @@ test("no path leads out of the folder, or to a name with a dot", async () => {
     ...["out.txt", "out", "beside", "further", "dot.txt", "dots", ".env", "%2eenv", ".git", "loop"],
     ...["null", "proc", "self", "root", "cwd", "etc", "passwd", "in.txt", "%EF%BC%8E%EF%BC%8E"],
   );
-  const target = fc.array(segment, { maxLength: 7 }).map((segments) => `/${segments.join("/")}`);
+  const segments = fc.oneof(
+    fc.array(segment, { maxLength: 2 }),
+    fc.array(segment, { maxLength: 7 }),
+  );
+  const target = segments.map((segments) => `/${segments.join("/")}`);
   const fields = fc.constantFrom({}, { "accept-encoding": "br" });
   await withSite(SURROUNDED, async (site) => {
-    let found = 0;
     await holds(300, fc.record({ target, fields }), async ({ target, fields }) => {
       const got = await site.get(target, fields);
       assert.ok(!got.text.includes(SECRET), target);
       assert.ok(got.status < 500, `${target}: ${got.status}`);
-      if (got.status === 200) found++;
     });
-    assert.ok(found > 0, "some of them are there");
+    assert.equal((await site.get("/in/../in/a.txt")).text, "a", "what is there is found");
     assert.deepEqual(site.running.reports, []);
   });
 });

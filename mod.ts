@@ -12,6 +12,7 @@ export { openFileLog } from "./adapters/file_log.ts";
 export type { FileLogOptions } from "./adapters/file_log.ts";
 export { openEngine } from "./adapters/open_engine.ts";
 export type { EngineOptions } from "./adapters/open_engine.ts";
+export { serveFiles } from "./adapters/serve_files.ts";
 export { serve } from "./adapters/serve.ts";
 export type { ServerSettings } from "./adapters/cli/options.ts";
 export type { ServeOptions, Serving } from "./adapters/cli/serve_app.ts";
@@ -57,6 +58,7 @@ export type {
 export { honoHandler } from "./runtime/hono_handler.ts";
 export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
+export type { FileHandler, ServeFilesOptions } from "./runtime/http/static_files.ts";
 export type {
   Commit,
   Durability,

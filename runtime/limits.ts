@@ -122,6 +122,18 @@ export const CHANGES_PER_TURN_MAX: number = 256;
  */
 export const CONSUMER_STALL_MS: number = 60_000;
 
+/**
+ * Bytes of a file that are read at a time for its answer: the whole of most files that pages are
+ * made of, and what a client that takes a large one holds in memory.
+ */
+export const FILE_CHUNK_BYTES: number = 64 * 1024;
+
+/**
+ * Milliseconds after a change of a file at which the times that the file system keeps tell it from
+ * any later change. Some keep whole seconds, or show no more than that.
+ */
+export const FILE_SETTLED_MS: number = 2000;
+
 /** Seconds in `Retry-After`, and between two looks whether a full disk has room again. */
 export const RETRY_AFTER_S: number = 1;
 

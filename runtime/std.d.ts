@@ -88,7 +88,29 @@ declare module "#std/encoding/varint" {
   ): [Uint8Array<ArrayBuffer>, number];
 }
 
+declare module "#std/http/etag" {
+  /** An entity tag of the text or bytes; strong, unless `weak` says otherwise. */
+  export function eTag(entity: string | Uint8Array, options?: { weak?: boolean }): Promise<string>;
+  /** Whether the field If-Match allows what has the tag; never if the tag is weak. */
+  export function ifMatch(value: string | null, etag: string | undefined): boolean;
+  /** Whether the field If-None-Match allows what has the tag. */
+  export function ifNoneMatch(value: string | null, etag: string | undefined): boolean;
+}
+
+declare module "#std/http/negotiation" {
+  /** The encoding that the request likes best; the first where it does not say. */
+  export function acceptsEncodings(
+    request: { readonly headers: Headers },
+    ...encodings: string[]
+  ): string | undefined;
+}
+
 declare module "#std/http/status" {
   /** The status texts, by status; nothing for a status that has no name. */
   export const STATUS_TEXT: { readonly [status: number]: string };
+}
+
+declare module "#std/media_types/content_type" {
+  /** The media type of a file name extension, with its charset, if it is known. */
+  export function contentType(extensionOrType: string): string | undefined;
 }

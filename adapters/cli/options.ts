@@ -5,6 +5,7 @@
 
 import { parseArgs } from "#std/cli/parse_args";
 import type { AccessFormat } from "../../runtime/http/access_line.ts";
+import { faultOfPrefix, STATIC_PREFIX } from "../../runtime/http/static_files.ts";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import {
@@ -96,6 +97,16 @@ export interface ServerSettings {
    * @default {2048}
    */
   writeQueueMax?: number;
+  /**
+   * A folder whose files are served before the application is asked; see `serveFiles`.
+   * @default none
+   */
+  static?: string;
+  /**
+   * The path under which they are: it begins and ends with a slash.
+   * @default {"/static/"}
+   */
+  staticPrefix?: string;
 }
 
 /** The settings of a server, read and complete. */
@@ -114,6 +125,8 @@ export interface ResolvedSettings {
   readonly bodyBytesMax: number;
   readonly requestTimeoutMs: number;
   readonly writeQueueMax: number;
+  readonly static: string | undefined;
+  readonly staticPrefix: string;
 }
 
 /** Something on the command line, or in the environment, is not as it must be. */
@@ -230,6 +243,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     fallback: String(WRITE_QUEUE_MAX),
     parse: parseCount,
   },
+  static: {
+    flag: "static",
+    value: "DIR",
+    help: "a folder whose files are served before the application is asked",
+    fallback: "none",
+    parse: (text) => text,
+  },
+  staticPrefix: {
+    flag: "static-prefix",
+    value: "PATH",
+    help: "the path under which they are",
+    fallback: STATIC_PREFIX,
+    parse: parsePrefix,
+  },
 };
 
 /** Reads one of some words. */
@@ -245,6 +272,12 @@ function oneOf<Word extends string>(...words: readonly Word[]): (text: string) =
 function parseLoopback(text: string): Address {
   const { hostname, port } = parseAddress(text);
   return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
+}
+
+function parsePrefix(text: string): string {
+  const fault = faultOfPrefix(text);
+  if (fault !== undefined) throw new SyntaxError(fault);
+  return text;
 }
 
 function parseSwitch(text: string): boolean {
@@ -341,6 +374,9 @@ export function resolveSettings(
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,
+    static: given("static") ?? settings.static,
+    staticPrefix: given("staticPrefix") ??
+      parse("staticPrefix", "staticPrefix", settings.staticPrefix ?? STATIC_PREFIX),
   });
 }
 

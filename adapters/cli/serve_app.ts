@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type App, faultOfApp } from "../../runtime/app.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
+import type { FileHandler } from "../../runtime/http/static_files.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
 import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
 import { Observer } from "../admin/observer.ts";
@@ -16,6 +17,7 @@ import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
 import { printError, printWarning } from "../print.ts";
+import { serveFiles } from "../serve_files.ts";
 import { keepSnapshots, type SnapshotKeeper } from "../snapshots.ts";
 import { carryOut, type SnapshotTask, takeSnapshotTask } from "../snapshot_task.ts";
 import { exitWith, StartError } from "./exit.ts";
@@ -123,12 +125,13 @@ export async function start<Model, Event>(
   settings: ResolvedSettings,
   { log: given, module }: Pick<ServeOptions, "log" | "module"> = {},
 ): Promise<Serving<Model, Event> | Server> {
+  const files = filesOf(settings);
   const handler = handlerOf(app);
   const fault = handler === undefined ? faultOfApp(app) : undefined;
   if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
   const observer = await beginObserving(settings);
   if (handler !== undefined) {
-    const server = await listenAt(observer.observed(handler), settings);
+    const server = await listenAt(observer.observed(withFiles(files, handler)), settings);
     observer.serving();
     return announce(server, async () => {
       observer.stopping();
@@ -142,7 +145,7 @@ export async function start<Model, Event>(
   const engine = await openEngineOn(app as App<Model, Event>, settings, log, observer);
   let server: Server;
   try {
-    server = await listenAt(observer.observed(engine.fetch), settings);
+    server = await listenAt(observer.observed(withFiles(files, engine.fetch)), settings);
   } catch (error) {
     await engine.close();
     throw error;
@@ -170,6 +173,28 @@ async function beginObserving({ adminAddr, accessLog }: ResolvedSettings): Promi
     printWarning(`health and metrics are on http://${formatAddress(observer.addr)}`);
   }
   return observer;
+}
+
+/** What answers with files, if there is a folder of them. */
+function filesOf({ static: folder, staticPrefix }: ResolvedSettings): FileHandler | undefined {
+  if (folder === undefined) return undefined;
+  try {
+    return serveFiles(folder, { prefix: staticPrefix });
+  } catch (error) {
+    if (!hasCode(error)) throw error;
+    const why = FOLDER_EXPLANATIONS[error.code] ?? EXPLANATIONS[error.code];
+    throw new StartError(`cannot serve the files in "${folder}": ${why}`);
+  }
+}
+
+/** `fetch`, asked for what is no file. */
+function withFiles(files: FileHandler | undefined, fetch: FetchHandler): FetchHandler {
+  if (files === undefined) return fetch;
+  return (request, info) => {
+    const answer = files(request);
+    if (answer === undefined) return fetch(request, info);
+    return answer.then((response) => response ?? fetch(request, info));
+  };
 }
 
 /** What makes snapshots of the log, if another process can load the application. */
@@ -259,6 +284,12 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only; start with --read-only, or choose another --events-file",
   ENOSPC: "no space left on the disk",
   EIO: "the disk reports an error; check it",
+};
+
+/** Those that mean something else for a folder with files. */
+const FOLDER_EXPLANATIONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such folder",
+  ENOTDIR: "it is not a folder",
 };
 
 function hasCode(error: unknown): error is Error & { code: string } {

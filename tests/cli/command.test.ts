@@ -10,6 +10,7 @@ import { copyFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { resolveSettings } from "../../adapters/cli/options.ts";
 import { listening, ROOT, signal, start, withFolder } from "../support/server_process.ts";
 
 const APP = "tests/support/diary_app.ts";
@@ -172,6 +173,24 @@ test("--write-queue-max bounds the writes that wait", async () => {
       const statuses = (await Promise.all(posts)).map(({ status }) => status);
       assert.deepEqual(statuses.toSorted(), [200, 200, 503, 503]);
     });
+  });
+});
+
+test("--static serves files before the application is asked", async () => {
+  await withFolder(async (folder) => {
+    await writeFile(join(folder, "a.txt"), "file");
+    const args = ["--addr", "localhost:0", "--static", folder, "--static-prefix", "/files/"];
+    await serving(APP, [...args, "--events-file", join(folder, "s.events")], {}, async (url) => {
+      const text = async (path: string) => await (await fetch(url + path)).text();
+      assert.equal(await text("/files/a.txt"), "file");
+      for (const path of ["/", "/files/none", "/a.txt"]) assert.equal(await text(path), "[]", path);
+    });
+    const none = join(folder, "none");
+    assertOneLine(await run(APP, ["--static", none]), 1, /cannot serve .*none": .* no such folder/);
+    assert.throws(
+      () => resolveSettings({ "static-prefix": "/static" }, {}, {}),
+      /--static-prefix: "\/static" is no path with a slash at its beginning and end/,
+    );
   });
 });
 

@@ -339,7 +339,15 @@ function examplesOf(jsDoc: JsDoc | undefined): string {
     for (const [name, declaration] of GIVEN.toReversed()) {
       if (needs(given + code, name)) given = `${declaration}\n${given}`;
     }
-    const values = ["checkApp", "defineApp", "HttpError", "memoryLog", "openEngine", "serve"]
+    const values = [
+      "checkApp",
+      "defineApp",
+      "HttpError",
+      "memoryLog",
+      "openEngine",
+      "serve",
+      "serveFiles",
+    ]
       .filter((name) => needs(given + code, name));
     const imported = code.includes("import ")
       ? ""

@@ -15,7 +15,10 @@ const PACKAGES: readonly string[] = [
   "#std/encoding/base64url",
   "#std/encoding/hex",
   "#std/encoding/varint",
+  "#std/http/etag",
+  "#std/http/negotiation",
   "#std/http/status",
+  "#std/media_types/content_type",
   "@msgpack/msgpack",
 ];
 

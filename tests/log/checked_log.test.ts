@@ -11,6 +11,7 @@ import fc from "fast-check";
 import { READ_BYTES } from "../../runtime/limits.ts";
 import { type Commit, type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
 import type { LogOptions } from "../../runtime/log/open_log.ts";
+import { readMark } from "../../runtime/log/mark.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -114,6 +115,21 @@ test("checked log reads the bytes of the format's description", async () => {
       assert.deepEqual(await commitsOf(log, 0, bytesMax), expected);
     }
     assert.equal((await log.readCommits(0, 1))[0]?.time, 1_700_000_000_001);
+  }
+});
+
+test("a mark says no less than before, at whatever step a start is stopped", async () => {
+  for (const commits of [1, 2]) {
+    for (let step = 1;; step++) {
+      const disk = newDisk();
+      const log = await open(disk);
+      for (let i = 0; i < commits; i++) await log.append([commitOf(text("kept"))]);
+      const next = disk.restart();
+      next.faults.crashAtStep = next.steps + step;
+      const isOpen = await open(next).then(() => true, () => false);
+      assert.equal(readMark(next.restart(), PATH)?.newest?.sequence, commits, `step ${step}`);
+      if (isOpen) break;
+    }
   }
 });
 

@@ -61,21 +61,25 @@ export function readMark(disk: Disk, path: string): FoundMark | undefined {
   const file = disk.openToRead(markPath(path));
   if (file === undefined) return undefined;
   try {
-    const bytes = new Uint8Array(3 * SLOT_BYTES);
-    for (let at = 0, read = -1; at < bytes.length && read !== 0; at += read) {
-      read = file.read(bytes.subarray(at), at);
-    }
-    const slots = [readSlot(bytes, 0), readSlot(bytes, SLOT_BYTES)].filter((it) =>
-      it !== undefined
-    );
-    const newest = slots.reduce<Mark | undefined>(
-      (best, slot) => best === undefined || slot.durable > best.durable ? slot : best,
-      undefined,
-    );
-    return { newest, note: readNote(bytes) };
+    const bytes = readRecords(file);
+    return { newest: readSlot(bytes, newestSlot(bytes)), note: readNote(bytes) };
   } finally {
     file.close();
   }
+}
+
+function readRecords(file: DiskFile): Uint8Array {
+  const bytes = new Uint8Array(3 * SLOT_BYTES);
+  for (let at = 0, read = -1; at < bytes.length && read !== 0; at += read) {
+    read = file.read(bytes.subarray(at), at);
+  }
+  return bytes;
+}
+
+/** Where the slot is that says more; the first one, if neither is whole. */
+function newestSlot(bytes: Uint8Array): number {
+  const [first, second] = [readSlot(bytes, 0), readSlot(bytes, SLOT_BYTES)];
+  return second !== undefined && second.durable > (first?.durable ?? -1) ? SLOT_BYTES : 0;
 }
 
 function readSlot(bytes: Uint8Array, at: number): Mark | undefined {
@@ -133,7 +137,11 @@ export class MarkWriter {
     let isFresh = false;
     this.#try(() => {
       this.#file = disk.open(this.#name);
-      if (this.#file !== undefined) return;
+      if (this.#file !== undefined) {
+        // The older one goes first: should a crash tear it, the newer one is still there.
+        this.#isSecond = newestSlot(readRecords(this.#file)) === 0;
+        return;
+      }
       disk.remove(fresh);
       this.#file = disk.create(fresh);
       isFresh = true;

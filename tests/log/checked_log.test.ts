@@ -11,6 +11,7 @@ import fc from "fast-check";
 import { READ_BYTES } from "../../runtime/limits.ts";
 import { type Commit, type EventLog, sizeInCommit } from "../../runtime/log/event_log.ts";
 import type { LogOptions } from "../../runtime/log/open_log.ts";
+import { readMark } from "../../runtime/log/mark.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -114,6 +115,23 @@ test("checked log reads the bytes of the format's description", async () => {
       assert.deepEqual(await commitsOf(log, 0, bytesMax), expected);
     }
     assert.equal((await log.readCommits(0, 1))[0]?.time, 1_700_000_000_001);
+  }
+});
+
+test("a mark says no less than before, at whatever steps a close and a start are stopped", async () => {
+  for (let closeStep = 1, isClosed = false; !isClosed; closeStep++) {
+    for (let startStep = 1, isOpen = false; !isOpen; startStep++) {
+      const disk = newDisk();
+      const log = await open(disk);
+      await log.append([commitOf(text("kept"))]);
+      disk.faults.crashAtStep = disk.steps + closeStep;
+      isClosed = await log.close().then(() => !disk.hasCrashed, () => false);
+      const next = disk.restart();
+      next.faults.crashAtStep = next.steps + startStep;
+      isOpen = await openTestLog({ disk: next }).then(() => true, () => false);
+      const { newest } = readMark(next.restart(), PATH) ?? {};
+      assert.equal(newest?.sequence, 1, `steps ${closeStep} and ${startStep}`);
+    }
   }
 });
 

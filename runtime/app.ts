@@ -118,7 +118,10 @@ export interface FinishContext extends StepContext {
   readonly isComplete: boolean;
 }
 
-/** The running application, as its lifecycle steps hold it: what they need of its engine. */
+/**
+ * The running application, as its lifecycle steps hold it: its engine, but for what is not theirs.
+ * To close it, for one, would be to wait for themselves.
+ */
 export interface RunningApp<Model, Event> {
   /** Looks at the model: `Engine.read`. */
   read<Result>(

@@ -12,6 +12,9 @@ import { HttpError } from "alcedo";
 /** Bytes that are read from a file at a time. */
 const CHUNK_BYTES = 64 * 1024;
 
+/** A file that has arrived, or a part of one; others in the folder are none of ours. */
+const OWN_NAME = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:\.part)?$/;
+
 /** What has arrived. */
 export interface StoredFile {
   /** Its name in the folder. */
@@ -95,11 +98,11 @@ export class StoredFiles {
     await rm(this.#path(id), { force: true });
   }
 
-  /** Makes the folder, and removes what is not among `ids`: what a crash has left. */
+  /** Makes the folder, and removes files that are not among `ids`: what a crash has left. */
   async keepOnly(ids: ReadonlySet<string>): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     for (const name of await readdir(this.#folder)) {
-      if (!ids.has(name)) await this.remove(name);
+      if (OWN_NAME.test(name) && !ids.has(name)) await this.remove(name);
     }
   }
 

@@ -61,6 +61,29 @@ export function overContract(serve: Serve): void {
     });
   });
 
+  test("adapter says of all exchanges of a connection that they are over when the client leaves", async () => {
+    let begun = 0;
+    const overs: boolean[] = [];
+    const late = deferred();
+    await withServer(serve, async (_, info) => {
+      begun++;
+      info.onOver?.((isComplete) => overs.push(isComplete));
+      await late.promise;
+      return new Response("too late");
+    }, async ({ client }) => {
+      // Some platforms begin with the second before the first is answered.
+      const connection = client().get("/").get("/");
+      await until(() => begun > 0);
+      for (let i = 0; i < 5; i++) await turn();
+      connection.leave();
+      await connection.closed;
+      for (let i = 0; i < 5; i++) await turn();
+      late.resolve();
+      await until(() => overs.length >= begun);
+      assert.ok(!overs.includes(true), `${overs}`);
+    });
+  });
+
   test("adapter says that an exchange is over when the client leaves a silent stream", async () => {
     const overs: boolean[] = [];
     await withServer(serve, (_, info) => {

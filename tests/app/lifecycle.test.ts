@@ -10,7 +10,7 @@ import { openEngine } from "../../adapters/open_engine.ts";
 import { type App, defineApp, type LifecycleStep } from "../../runtime/app.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
 import { memoryLog } from "../../runtime/log/memory_log.ts";
-import { deferred, until, withServer } from "../adapters/running_server.ts";
+import { deferred, turn, until, withServer } from "../adapters/running_server.ts";
 import {
   appOf,
   expectationOf,
@@ -347,6 +347,23 @@ test("close lets a step that runs end, refuses new requests, and stops last", as
   assert.equal(await inFlight, "POST / word");
   await closed;
   assert.deepEqual(calls, ["request", "finish 200", "stop"]);
+});
+
+test("steps are stopped when all that waitUntil was given has settled", async () => {
+  const calls: string[] = [];
+  const goOn = deferred();
+  const { engine } = await open(withSteps({
+    request: (_request, { waitUntil }) =>
+      waitUntil(goOn.promise.then(() => void calls.push("done"))),
+    stop: () => void calls.push("stop"),
+  }));
+  await engine.fetch(new Request("http://test/"));
+  const closed = engine.close();
+  await turn();
+  assert.deepEqual(calls, []);
+  goOn.resolve();
+  await closed;
+  assert.deepEqual(calls, ["done", "stop"]);
 });
 
 test("close finishes an exchange whose answer nobody reads to its end", async () => {

@@ -106,6 +106,7 @@ test("upload leaves no file and no event of what is cut off, too large, replaced
   withFolder(async (folder) => {
     const bytesMax = 4 * MEGABYTE;
     let hanging: Promise<unknown> | undefined;
+    let keptId = "";
     await withExample(folder, bytesMax, async (server) => {
       const { url } = server;
       const put = async (name: string, body: string | Uint8Array<ArrayBuffer> | ReadableStream) => {
@@ -130,12 +131,13 @@ test("upload leaves no file and no event of what is cut off, too large, replaced
       const [status, json] = await put("kept", "second");
       assert.equal(status, 200);
       await finished(server, "PUT /files/kept 200");
-      assert.deepEqual(await server.files(), [JSON.parse(json).id]);
+      keptId = JSON.parse(json).id;
+      assert.deepEqual(await server.files(), [keptId]);
 
       assert.equal((await put("gone", "gone"))[0], 201);
       assert.equal((await fetch(`${url}/files/gone`, { method: "DELETE" })).status, 204);
       await finished(server, "DELETE /files/gone 204");
-      assert.deepEqual(await server.files(), [JSON.parse(json).id]);
+      assert.deepEqual(await server.files(), [keptId]);
       assert.equal((await takeFile(`${url}/files/gone`)).status, 404);
       for (
         const what of ["cut 400", "said 413", "silent 413", "kept 201", "kept 200", "gone 201"]
@@ -149,14 +151,15 @@ test("upload leaves no file and no event of what is cut off, too large, replaced
       });
       hanging = put("crash", endless).catch(() => {});
       while (!(await server.files()).some((name) => name.endsWith(".part"))) await turn();
-      await writeFile(join(folder, "uploads", "without-event"), "");
+      await writeFile(join(folder, "uploads", crypto.randomUUID()), "without its event");
+      await writeFile(join(folder, "uploads", "README"), "somebody else's");
     });
     await hanging;
     assert.equal(await eventsIn(folder), 4);
 
     await withExample(folder, bytesMax, async (server) => {
       const kept = `${server.url}/files/kept`;
-      assert.equal((await server.files()).length, 1);
+      assert.deepEqual((await server.files()).sort(), [keptId, "README"].sort());
       const text = async (headers: Record<string, string>) => {
         const response = await fetch(kept, { headers });
         return [response.status, await response.text()];

@@ -88,6 +88,7 @@ export class LineOutput {
       }
     } catch (error) {
       this.#isBroken = true;
+      this.#dropped += this.#waiting.length;
       this.#waiting = [];
       this.#warn(`access log: it cannot be written, and ends here (${String(error)})`);
     }

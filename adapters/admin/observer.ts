@@ -1,7 +1,6 @@
 /**
  * What is to be seen of a server while it runs, as far as its settings ask for it: the admin address
- * with health and metrics, and the access log. Where neither is asked for, nothing is counted, and
- * requests take no other way.
+ * with health and metrics, and the access log. Where neither is asked for there is none of this.
  */
 
 import type { Engine } from "../../runtime/engine.ts";

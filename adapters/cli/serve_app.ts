@@ -12,7 +12,7 @@ import type { FetchHandler, Server } from "../../runtime/http/fetch_handler.ts";
 import type { FileHandler } from "../../runtime/http/static_files.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
 import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
-import { Observer } from "../admin/observer.ts";
+import type { Observer } from "../admin/observer.ts";
 import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
@@ -131,12 +131,13 @@ export async function start<Model, Event>(
   if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
   const observer = await beginObserving(settings);
   if (handler !== undefined) {
-    const server = await listenAt(observer.observed(withFiles(files, handler)), settings);
-    observer.serving();
+    const asked = withFiles(files, handler);
+    const server = await listenAt(observer?.observed(asked) ?? asked, settings);
+    observer?.serving();
     return announce(server, async () => {
-      observer.stopping();
+      observer?.stopping();
       await server.stop({ graceMs: STOP_GRACE_MS });
-      await observer.close();
+      await observer?.close();
     });
   }
   const { modelVersion } = app as App<Model, Event>;
@@ -145,27 +146,32 @@ export async function start<Model, Event>(
   const engine = await openEngineOn(app as App<Model, Event>, settings, log, observer);
   let server: Server;
   try {
-    server = await listenAt(observer.observed(withFiles(files, engine.fetch)), settings);
+    const asked = withFiles(files, engine.fetch);
+    server = await listenAt(observer?.observed(asked) ?? asked, settings);
   } catch (error) {
     await engine.close();
     throw error;
   }
-  observer.serving(engine, { isForReads });
+  observer?.serving(engine, { isForReads });
   const isKept = given === undefined && !settings.readOnly && modelVersion !== undefined;
   const snapshots = isKept ? snapshotsOf(log, modelVersion, settings, module) : undefined;
   const stop = async () => {
-    observer.stopping();
+    observer?.stopping();
     await snapshots?.stop();
     await server.stop({ graceMs: STOP_GRACE_MS });
     await engine.close();
-    await observer.close();
+    await observer?.close();
   };
   const afterwards = settings.snapshotOnStop ? () => snapshots?.makeLast() : undefined;
   return { ...announce(server, stop, afterwards), engine };
 }
 
-/** Begins with what is to be seen of the server, before there is one. */
-async function beginObserving({ adminAddr, accessLog }: ResolvedSettings): Promise<Observer> {
+/** What is to be seen of the server, from before there is one; loaded where it is asked for. */
+async function beginObserving(
+  { adminAddr, accessLog }: ResolvedSettings,
+): Promise<Observer | undefined> {
+  if (adminAddr === undefined && accessLog === "off") return undefined;
+  const { Observer } = await import("../admin/observer.ts");
   const listen = adminAddr &&
     ((handler: FetchHandler) => listenOn("admin-addr", adminAddr, handler));
   const observer = await Observer.begin({ listen, accessLog });
@@ -217,10 +223,10 @@ function snapshotsOf(
 async function openLogFile(
   settings: ResolvedSettings,
   modelVersion: string | undefined,
-  observer: Observer,
+  observer: Observer | undefined,
 ): Promise<EventLog> {
   const { eventsFile, eventsFormat: format, durability, readOnly, isNew } = settings;
-  const onSync = observer.watchSyncs();
+  const onSync = observer?.watchSyncs();
   const options = { format, durability, readOnly, isNew, modelVersion, onSync };
   try {
     return await openFileLog(eventsFile, options);
@@ -233,7 +239,7 @@ async function openEngineOn<Model, Event>(
   app: App<Model, Event>,
   settings: ResolvedSettings,
   log: EventLog,
-  observer: Observer,
+  observer: Observer | undefined,
 ): Promise<Engine<Model, Event>> {
   const { bodyBytesMax, requestTimeoutMs, writeQueueMax, onBadEvent } = settings;
   const risk = mayLose(log.durability ?? "always");
@@ -249,7 +255,7 @@ async function openEngineOn<Model, Event>(
       onBadEvent,
       onProgress(done) {
         progress.show(done);
-        return observer.replaying(done);
+        return observer?.replaying(done);
       },
     });
   } finally {

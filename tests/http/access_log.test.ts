@@ -6,10 +6,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { clock } from "../../adapters/clock.ts";
+import { listen } from "../../adapters/listen.ts";
 import { HttpError } from "../../runtime/errors.ts";
 import { type AccessEntry, accessLine } from "../../runtime/http/access_line.ts";
 import { accessLogged } from "../../runtime/http/access_log.ts";
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
+import { withServer } from "../adapters/running_server.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 
@@ -119,6 +122,49 @@ test("access log has an exchange once, with the status of what was answered or t
     assert.equal(entry.status, status);
     assert.equal(entry.path, "/");
   }
+});
+
+test("access log leaves answers on the wire as they are, and knows the size of those that say it", async () => {
+  const plain = { "content-type": "text/plain", "content-length": "4" };
+  const answers: Readonly<Record<string, () => Response>> = {
+    text: () => new Response("four"),
+    bytes: () => new Response(Uint8Array.of(1, 2, 3, 4)),
+    empty: () => new Response(null, { status: 204 }),
+    record: () => new Response("four", { headers: plain }),
+    headers: () => new Response("four", { headers: new Headers(plain) }),
+    json: () => Response.json({ four: 4 }),
+    stream: () => new Response(new Blob(["four"]).stream()),
+  };
+  const handler: FetchHandler = (request) =>
+    answers[new URL(request.url).pathname.slice(1)]?.() ?? new Response(null, { status: 404 });
+  const lines: AccessEntry[] = [];
+  const handlers = [
+    handler,
+    accessLogged(handler, {
+      format: "json",
+      write: (line) => void lines.push(JSON.parse(line)),
+      clock,
+      timeOfDay: Date.now,
+    }),
+  ];
+  const wires: unknown[][] = [];
+  for (const handler of handlers) {
+    const wire: unknown[] = [];
+    await withServer(listen, handler, async ({ client, reports }) => {
+      const connection = client();
+      for (const name of Object.keys(answers)) {
+        const { status, fields, body } = await connection.get(`/${name}`).response();
+        wire.push([name, status, fields.filter(([name]) => name !== "date"), body.toString("hex")]);
+      }
+      assert.deepEqual(reports, []);
+    });
+    wires.push(wire);
+  }
+  assert.deepEqual(wires[1], wires[0]);
+  assert.deepEqual(
+    lines.filter(({ bytes }) => bytes !== undefined).map(({ path, bytes }) => [path, bytes]),
+    [["/record", 4], ["/headers", 4]],
+  );
 });
 
 test("access log hands on what was answered and thrown as it is", async () => {

@@ -50,6 +50,8 @@ export type {
   RequestInfo,
   Server,
 } from "./runtime/http/fetch_handler.ts";
+export { honoHandler } from "./runtime/hono_handler.ts";
+export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";
 export type { OtherMethod, WriteMethod } from "./runtime/http/methods.ts";
 export type { FileHandler, ServeFilesOptions } from "./runtime/http/static_files.ts";
 export type {
@@ -64,6 +66,8 @@ export type {
 export type { LogFormat } from "./runtime/log/recovery.ts";
 export { memoryLog } from "./runtime/log/memory_log.ts";
 export type { OnBadEvent, ReplayProgress } from "./runtime/replay.ts";
+export { testApp } from "./runtime/test_app.ts";
+export type { TestAnswer, TestAppOptions, TestedApp } from "./runtime/test_app.ts";
 
 // No top-level await: it would deadlock with an application that imports this module.
 if (import.meta.main) import("./adapters/cli/main.ts").then(({ main }) => main());

@@ -133,6 +133,8 @@ function takeFlock(path: string, holder: string): number | undefined {
     if (NOT_HERE.has(codeOf(error))) return undefined; // The socket must do.
     throw error;
   }
+  // Deno without leave to run it says nothing at all.
+  if (status === undefined) return undefined;
   if (status !== HELD) {
     throw new Error(`Cannot lock "${path}": flock ended with ${status ?? signal}`);
   }

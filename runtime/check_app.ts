@@ -5,6 +5,7 @@
 import { equal } from "#std/assert/equal";
 import type { App } from "./app.ts";
 import type { EventBatch } from "./log/event_log.ts";
+import { firstDifference } from "./model_difference.ts";
 import { callUpdate } from "./models.ts";
 import { codecOf, decodeTogether } from "./replay.ts";
 
@@ -34,6 +35,11 @@ export interface AppProblem {
   readonly event?: number;
 }
 
+/** What keeps a model the same in every replay. */
+export const ONLY_EVENTS: string =
+  "updateModel must look at nothing but the model and the events: no clock, no random numbers, no " +
+  "other state";
+
 /**
  * Applies `events` to `app` in several ways, and returns what differs that must not: an empty
  * array is good news. The model must be one that `structuredClone` takes.
@@ -53,10 +59,12 @@ export function checkApp<Model, Event>(
     checkDecodeBatch(app, events, decoded, problems);
     checkFirstModel(app, decoded, problems);
     const singly = applySingly(app, decoded, problems);
-    if (!equal(singly, applySingly(app, throughCodec(app, events, []), []))) {
+    const again = applySingly(app, throughCodec(app, events, []), []);
+    if (!equal(singly, again)) {
       problems.push({
         code: "not deterministic",
-        message: "applying the same events a second time gave another model",
+        message: `applying the same events a second time gave another model` +
+          `${where(singly, again)}; ${ONLY_EVENTS}`,
       });
     }
     checkBatches(app, events, singly, problems);
@@ -199,10 +207,19 @@ function checkBatches<Model, Event>(
     if (equal(model, singly)) continue;
     problems.push({
       code: "batch differs",
-      message: `batches of ${size} events gave another model than the events one by one`,
+      message: `batches of ${size} events gave another model than the events one by one` +
+        where(model, singly),
     });
     return;
   }
+}
+
+/** Says where two models differ, if that can be seen. */
+function where(model: unknown, other: unknown): string {
+  const difference = firstDifference(model, other);
+  if (difference === undefined) return "";
+  const { path, left, right } = difference;
+  return `: ${path} is ${left} after the one, and ${right} after the other`;
 }
 
 function update<Model, Event>(

@@ -115,6 +115,22 @@ export class AlcedoError extends Error {
   }
 }
 
+/**
+ * Ends a write whose handler has failed, and has made an answer of it all the same, as a framework
+ * does: its events are discarded, and the answer is its answer. The error is no fault any more.
+ */
+export class AnsweredError extends Error {
+  override readonly name = "AnsweredError";
+  readonly answer: Response;
+
+  constructor(answer: Response, cause: unknown) {
+    super(`Cannot save the events of a write that has failed, and answered ${answer.status}`, {
+      cause,
+    });
+    this.answer = answer;
+  }
+}
+
 /** What an error says, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

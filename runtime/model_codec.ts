@@ -4,6 +4,13 @@
  * It takes what `structuredClone` takes, and refuses what would come back as something else,
  * naming the way to it. An object that two ways lead to comes back as one. How a model is laid
  * out is in `model_layout.ts`; `model_writer.ts` writes it and `model_reader.ts` reads it.
+ *
+ * Its bytes are MessagePack, by a library, but what they mean is said here: msgpackr 2.1 and cbor-x
+ * 1.6, which know most of these values, lose `-0`, half a pair of surrogates, a first U+FEFF, the key
+ * `__proto__` and which views share a buffer. cbor-x gives back wrong objects if more than 65536 are in
+ * several places; msgpackr cannot read what its `bundleStrings` writes of much Chinese text, and is
+ * slower than this without it. Both ask for native packages, and Deno does not start where one of
+ * them is missing.
  */
 
 import type { ModelCodec } from "./codec.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { App } from "./app.ts";
-import type { AppProblem } from "./check_app.ts";
+import { type AppProblem, ONLY_EVENTS } from "./check_app.ts";
 import type { ModelCodec } from "./codec.ts";
 import { AlcedoError, messageOf } from "./errors.ts";
 import type { EventBatch, EventLog, Snapshot } from "./log/event_log.ts";
@@ -134,10 +134,7 @@ class Verification<Model, Event> {
     } else {
       this.#note(
         "not deterministic",
-        `a second replay gave another model: ${
-          said(again)
-        }; updateModel must look at nothing but ` +
-          `the model and the events: no clock, no random numbers, no other state`,
+        `a second replay gave another model: ${said(again)}; ${ONLY_EVENTS}`,
       );
     }
   }

@@ -10,7 +10,7 @@ import type { App, DeepReadonly, SaveEvent } from "./app.ts";
 import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
 import { Deadlines, type Expiring } from "./deadlines.ts";
-import { AlcedoError, type HttpError, refusal, unavailable } from "./errors.ts";
+import { AlcedoError, AnsweredError, type HttpError, refusal, unavailable } from "./errors.ts";
 import type { GroupCommit } from "./group_commit.ts";
 import { COMMIT_BYTES_MAX } from "./limits.ts";
 import { sizeInCommit } from "./log/event_log.ts";
@@ -81,6 +81,13 @@ class Write<Model, Event> implements Expiring {
 
   expire(): void {
     this.#onExpire(this);
+  }
+
+  /** Forgets what was saved: from now on it is a write that saved nothing. */
+  discard(): void {
+    this.events = [];
+    this.encoded = [];
+    this.bytes = 0;
   }
 }
 
@@ -305,6 +312,11 @@ export class Writer<Model, Event> {
   }
 
   #failed(write: Write<Model, Event>, error: unknown): void {
+    if (error instanceof AnsweredError) {
+      write.discard();
+      this.#answered(write, error.answer);
+      return;
+    }
     if (write.hasEnded) {
       // Its client has been told already; its author has not.
       if (!(error instanceof AlcedoError && error.code === "write_ended")) {

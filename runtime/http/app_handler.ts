@@ -16,6 +16,7 @@ import { isPromise, type Version } from "../models.ts";
 import type { Store } from "../store.ts";
 import type { WriteJob } from "../writer.ts";
 import { bufferRequest } from "./buffered_request.ts";
+import { checkResponse, isResponse } from "./check_response.ts";
 import { defaultErrorPage, finishErrorPage } from "./error_pages.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 import { withGatedBody } from "./gated_body.ts";
@@ -326,25 +327,4 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
 
 function closing(): HttpError {
   return refusal(503, "the engine is closed");
-}
-
-/** Whether `value` is a Response; servers replace the class, so its name must do. */
-function isResponse(value: unknown): value is Response {
-  return typeof value === "object" && value !== null && Symbol.toStringTag in value &&
-    value[Symbol.toStringTag] === "Response";
-}
-
-/** @throws {TypeError} if `value` is no Response. */
-function checkResponse(value: unknown, expectation: string): asserts value is Response {
-  if (!isResponse(value)) {
-    throw new TypeError(`Cannot answer: ${expectation}, not ${describe(value)}`);
-  }
-}
-
-function describe(value: unknown): string {
-  return typeof value === "object" && value !== null
-    ? `an object of class ${value.constructor?.name}`
-    : typeof value === "function"
-    ? "a function"
-    : String(value);
 }

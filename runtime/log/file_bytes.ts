@@ -7,6 +7,9 @@ import { READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import { unreadable } from "./log_reader.ts";
 
+/** Bytes to read at a time, from the end, when zeros are looked for there. */
+const ZEROS_BYTES = 64 * 1024;
+
 /** From where to where, and how both are called. */
 export interface Copy {
   readonly from: number;
@@ -73,4 +76,19 @@ export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number, na
     cause = error;
   }
   throw new AlcedoError("log_full", `Cannot write "${name}": no space left on the disk`, { cause });
+}
+
+/** From where on, but not before `from`, a file of `size` bytes holds nothing but zeros. */
+export function zerosFrom(file: DiskFile, from: number, size: number): number {
+  let end = size;
+  while (end > from) {
+    const bytes = new Uint8Array(Math.min(ZEROS_BYTES, end - from));
+    for (let read = -1, at = 0; at < bytes.length && read !== 0; at += read) {
+      read = file.read(bytes.subarray(at), end - bytes.length + at);
+    }
+    const last = bytes.findLastIndex((byte) => byte !== 0);
+    end -= bytes.length - 1 - last;
+    if (last >= 0) break;
+  }
+  return end;
 }

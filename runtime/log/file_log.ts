@@ -20,7 +20,7 @@ import type {
   SnapshotPlace,
   StoredCommit,
 } from "./event_log.ts";
-import { codeOf, isNoRoom } from "./file_bytes.ts";
+import { codeOf, isNoRoom, zerosFrom } from "./file_bytes.ts";
 import type { Snapshots } from "./find_snapshot.ts";
 import { SEAL } from "./frame.ts";
 import { CheckedFramer, type Framer } from "./framer.ts";
@@ -29,7 +29,6 @@ import { type LogReader, unreadable } from "./log_reader.ts";
 import type { MarkWriter } from "./mark.ts";
 import { PeriodicSync } from "./periodic_sync.ts";
 import { PlainReader } from "./plain_reader.ts";
-import { zerosFrom } from "./recovery.ts";
 import type { SparseIndex } from "./sparse_index.ts";
 
 /** What a {@linkcode FileLog} is made of. */
@@ -216,7 +215,7 @@ export class FileLog implements EventLog {
     const { framer } = writing;
     const offset = this.#end;
     const bytes = framer.frame(commits, { offset, durable: this.#synced });
-    this.#checkFile();
+    this.#checkFile({ isLast: false });
     this.#grow(bytes.length);
     this.#write(bytes);
     // An empty event at the end of a plain log is told by the mark alone from what a crash leaves.
@@ -245,21 +244,25 @@ export class FileLog implements EventLog {
 
   /**
    * Asks whether the file is as it was left: one read that must find its last byte and nothing
-   * behind it, which is much quicker than a look at its size; and now and then, whether there is
-   * still nothing behind the end, and the path still leads to it.
+   * behind it, which is much quicker than a look at its size; another one that must find a zero
+   * behind the log's end, where whoever takes the log for his goes on; and now and then, whether
+   * there are only zeros there, and the path still leads to the file.
    *
    * @throws {AlcedoError} `log_failed` if somebody else has been at it.
    */
-  #checkFile(): void {
+  #checkFile({ isLast }: { isLast: boolean }): void {
     const { file, disk, path, clock } = this.#parts;
     const size = this.#size;
     const expected = Math.min(1, size);
     let found: number;
-    let isUntouched = true;
+    let isUntouched: boolean;
     let identity: string | undefined = file.identity;
     try {
       found = file.read(LAST_BYTES, size - expected);
-      if (clock.now() - this.#checked >= CHECK_MS) {
+      NEXT_BYTE[0] = 0;
+      if (this.#end < size) file.read(NEXT_BYTE, this.#end);
+      isUntouched = NEXT_BYTE[0] === 0;
+      if (isLast || clock.now() - this.#checked >= CHECK_MS) {
         this.#checked = clock.now();
         isUntouched = zerosFrom(file, this.#end, size) === this.#end;
         identity = disk.identityOf(path);
@@ -284,14 +287,17 @@ export class FileLog implements EventLog {
     const { file, fileId } = this.#parts;
     const end = this.#end + bytes;
     if (fileId === undefined || end <= this.#size || bytes > GROWTH_FLUSH_BYTES_MAX) return;
-    const to = GROWTH_BYTES * Math.ceil((end + 1) / GROWTH_BYTES);
+    const to = GROWTH_BYTES * (1 + Math.floor(end / GROWTH_BYTES));
     const zeros = ZEROS.subarray(0, to - this.#size);
     try {
-      if (file.write(zeros, this.#size) === zeros.length) this.#size += zeros.length;
-      else this.#size = file.size();
-    } catch (error) {
-      if (!isNoRoom(error)) throw this.#fail("cannot be written", error);
+      try {
+        file.write(zeros, this.#size);
+      } catch (error) {
+        if (!isNoRoom(error)) throw error;
+      }
       this.#size = file.size();
+    } catch (error) {
+      throw this.#fail("cannot be written", error);
     }
   }
 
@@ -401,7 +407,8 @@ export class FileLog implements EventLog {
   /** Says in the log and in its mark that it was closed in an orderly way. */
   #seal({ framer, mark }: LogWriting): void {
     const { file } = this.#parts;
-    this.#checkFile();
+    // What is behind the end is cut off: it must be ours.
+    this.#checkFile({ isLast: true });
     if (framer instanceof CheckedFramer) {
       const place = { offset: this.#end, durable: this.#synced };
       const seal = framer.note(SEAL, new Uint8Array(0), place);
@@ -435,3 +442,4 @@ function endsEmpty(commits: readonly Commit[]): boolean {
 
 /** What {@linkcode FileLog} reads to see that its file is as it was left. */
 const LAST_BYTES = new Uint8Array(2);
+const NEXT_BYTE = new Uint8Array(1);

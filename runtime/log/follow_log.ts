@@ -6,6 +6,7 @@
 import { CheckedReader } from "./checked_reader.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { StoredCommit } from "./event_log.ts";
+import { zerosFrom } from "./file_bytes.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
 import { findFrame } from "./frame_search.ts";
 import { findLog, type FoundLog } from "./hold_log.ts";
@@ -13,7 +14,7 @@ import { type LogReader, unreadable } from "./log_reader.ts";
 import { readMark } from "./mark.ts";
 import { durableByMark, firstBytes, surveyDurable } from "./open_log_reader.ts";
 import { PlainReader } from "./plain_reader.ts";
-import { formatOf, type LogFormat, survey, zerosFrom } from "./recovery.ts";
+import { formatOf, type LogFormat, survey } from "./recovery.ts";
 import { SparseIndex } from "./sparse_index.ts";
 
 /** Options of {@linkcode LogFollower}. */

@@ -86,13 +86,8 @@ export interface FramesBehind {
   readonly sequence: number;
 }
 
-/** Looks at all whole frames of a file behind `from`. */
-export function framesBehind(
-  file: DiskFile,
-  from: number,
-  fileId: bigint | undefined,
-): FramesBehind {
-  const to = file.size();
+/** Looks at all whole frames of a file that begin between `from` and `to`. */
+export function framesBehind(file: DiskFile, { from, to, fileId }: FrameSearch): FramesBehind {
   let durable = 0;
   let sequence = 0;
   let at = from;
@@ -103,7 +98,7 @@ export function framesBehind(
       // One without commits has the sequence of the next.
       sequence = Math.max(sequence, head.sequence + head.commits - 1);
       at = reader.link.offset;
-    } while (reader.next() === "frame");
+    } while (at < to && reader.next() === "frame");
     reader = findFrame(file, { from: at, to, fileId });
   }
   return { durable, sequence };

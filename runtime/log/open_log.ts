@@ -19,7 +19,7 @@ import { CheckedFramer, PlainFramer } from "./framer.ts";
 import { findLog } from "./hold_log.ts";
 import { unreadable } from "./log_reader.ts";
 import { durabilityCode, markPath, MarkWriter, NEW_MARK, readMark } from "./mark.ts";
-import { firstBytes } from "./open_log_reader.ts";
+import { firstBytes, logToRead } from "./open_log_reader.ts";
 import { HISTORY_BYTES, type LogFormat, type Subject, type Survey, survey } from "./recovery.ts";
 import { listSnapshots, sequenceIn } from "./snapshot_file.ts";
 
@@ -284,13 +284,12 @@ function openLocked(path: string, { file, lock, options }: Locked): EventLog {
 function refuseLoss(path: string, found: Survey, snapshots: Snapshots): void {
   const newer = snapshots.newerThan(found);
   if (newer === undefined) return;
+  const shown = sequenceIn(newer);
   throw unreadable(
     path,
     `it ends at offset ${found.end}, after commit ${found.sequence}, but "${newer}" shows commit ` +
-      `${
-        sequenceIn(newer)
-      }, which was acknowledged. Nothing was changed: bring the log back; or, if ` +
-      `this older one is wanted, restore it with: events restore, or put that snapshot aside`,
+      `${shown}, which was acknowledged. Nothing was changed: bring the log back; or, if this ` +
+      `older one is wanted, restore it with: events restore, or put that snapshot aside`,
   );
 }
 
@@ -403,22 +402,8 @@ function openToRead(path: string, options: LogOptions): EventLog {
           `acknowledged: they are not shown.`,
       );
     }
-    return new FileLog({
-      path,
-      disk,
-      clock,
-      file,
-      index: found.index,
-      history: isCertain && found.history || encodeHex(random(HISTORY_BYTES)),
-      end: found.end,
-      sequence: found.sequence,
-      fileId: found.chain?.fileId,
-      summedFrom: start?.link.offset ?? 0,
-      writing: undefined,
-      readOnly: "it was opened to be read only",
-      snapshots,
-      warn,
-    });
+    const history = isCertain && found.history || encodeHex(random(HISTORY_BYTES));
+    return logToRead({ path, disk, clock, file, snapshots, warn, history }, found, start);
   } catch (error) {
     file.close();
     throw error;

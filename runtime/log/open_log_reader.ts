@@ -10,7 +10,7 @@ import { encodeHex } from "#std/encoding/hex";
 import type { Clock } from "../clock.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { EventLog } from "./event_log.ts";
-import { FileLog } from "./file_log.ts";
+import { FileLog, type FileLogParts } from "./file_log.ts";
 import { Snapshots } from "./find_snapshot.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
 import { findLog, type FoundLog } from "./hold_log.ts";
@@ -55,27 +55,34 @@ export function openLogReader(path: string, options: LogReaderOptions): LogAsRea
     const snapshots = modelVersion === undefined ? undefined : new Snapshots(path, disk, warn);
     const start = options.start ?? snapshots?.start(file, modelVersion);
     const found = surveyDurable(log, path, { warn, start });
-    const reader = new FileLog({
-      path,
-      disk,
-      clock,
-      file,
-      index: found.index,
-      history: found.history ?? encodeHex(random(HISTORY_BYTES)),
-      end: found.end,
-      sequence: found.sequence,
-      fileId: found.chain?.fileId,
-      summedFrom: start?.link.offset ?? 0,
-      writing: undefined,
-      readOnly: "it was opened to be read only",
-      snapshots,
-      warn,
-    });
-    return { log: reader, file, found };
+    const history = found.history ?? encodeHex(random(HISTORY_BYTES));
+    const parts = { path, disk, clock, file, snapshots, warn, history };
+    return { log: logToRead(parts, found, start), file, found };
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/** A log of which so much was found, and which is only read. */
+export function logToRead(
+  parts: Pick<
+    FileLogParts,
+    "path" | "disk" | "clock" | "file" | "snapshots" | "warn" | "history"
+  >,
+  { index, end, sequence, chain }: Survey,
+  start: SurveyStart | undefined,
+): EventLog {
+  return new FileLog({
+    ...parts,
+    index,
+    end,
+    sequence,
+    fileId: chain?.fileId,
+    summedFrom: start?.link.offset ?? 0,
+    writing: undefined,
+    readOnly: "it was opened to be read only",
+  });
 }
 
 /**

@@ -11,6 +11,7 @@ import type { AlcedoError } from "../errors.ts";
 import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
 import type { EventBatch } from "./event_log.ts";
+import { zerosFrom } from "./file_bytes.ts";
 import { COMMITS, FILE_HEAD, OPEN, SEAL } from "./frame.ts";
 import { FIRST, type FrameFault, FrameReader, type Link } from "./frame_reader.ts";
 import { findFrame, framesBehind } from "./frame_search.ts";
@@ -25,9 +26,6 @@ export type LogFormat = "plain" | "checked";
 
 /** Bytes of a file's start in which a checked frame is looked for before it is taken as plain. */
 const SEARCH_BYTES = 64 * 1024 * 1024;
-
-/** Bytes to read at a time, from the end, when zeros are looked for there. */
-const ZEROS_BYTES = 64 * 1024;
 
 /** What a history is made of. */
 export const HISTORY_BYTES = 16;
@@ -127,7 +125,7 @@ export function formatOf({ file, path, mark }: Pick<Subject, "file" | "path" | "
   const isChecked = reader.hasMagic || mark?.newest !== undefined && mark.newest.fileId !== 0n;
   const whole = findFrame(file, { from: 0, to: SEARCH_BYTES, fileId: undefined });
   if (!isChecked && whole === undefined) return "plain";
-  const { sequence } = framesBehind(file, 0, undefined);
+  const { sequence } = framesBehind(file, { from: 0, to: size, fileId: undefined });
   const commits = Math.max(sequence, mark?.newest?.sequence ?? 0);
   throw unreadable(
     path,
@@ -143,13 +141,14 @@ function surveyChecked(subject: Subject): Survey {
   const index = new SparseIndex();
   const { start } = subject;
   const { link = FIRST } = start ?? {};
+  // Before the walk: beside a writer, zeros become frames meanwhile.
+  const written = zerosFrom(file, link.offset, size);
   index.add(link.sequence, link.offset);
   const reader = new FrameReader(file, size, link);
   let history = start?.history;
   let alwaysDurable = start?.alwaysDurable ?? true;
   let lastKind = -1;
-  let step = reader.next();
-  for (; step === "frame"; step = reader.next()) {
+  while (reader.next() === "frame") {
     const { head } = reader;
     lastKind = head.kind;
     index.add(head.sequence, head.offset);
@@ -163,16 +162,18 @@ function surveyChecked(subject: Subject): Survey {
     subject.onFrame?.(reader);
   }
   const { offset: end, sequence: next, fileId = 0n } = reader.link;
-  const dataEnd = zerosFrom(file, end, size);
+  const dataEnd = Math.max(end, written);
   const isOurMark = mark?.newest?.fileId === fileId;
   // Of another log: but one without a commit says nothing.
   const isForeignMark = mark?.newest !== undefined && !isOurMark && mark.newest.sequence > 0;
   const marked = isOurMark ? mark?.newest : undefined;
   const place = { path, end, size, sequence: next - 1, unit: "commit" } as const;
   // What is followed by nothing but zeros is whole, as long as it is not known to have gone on.
-  const isWhole = dataEnd === end && (marked?.durable ?? 0) <= end;
+  // Not, though, where a restore was stopped that had put the log's own mark aside already.
+  const isPutAside = mark?.newest?.fileId === BigInt.asUintN(64, ~fileId);
+  const isWhole = dataEnd === end && (marked?.durable ?? 0) <= end && !(isPutAside && end < size);
   if (!isWhole && reader.fault !== undefined) {
-    const behind = framesBehind(file, end, fileId);
+    const behind = framesBehind(file, { from: end, to: dataEnd, fileId });
     const durable = Math.max(marked?.durable ?? 0, behind.durable);
     const lastKnown = Math.max(marked?.sequence ?? 0, behind.sequence);
     if (reader.fault.kind !== "broken" || durable > end) {
@@ -318,7 +319,8 @@ function surveyPlain(subject: Subject): Survey {
     format: "plain",
     end,
     size,
-    dataEnd: zerosFrom(file, end, size),
+    // What an event was torn in may be zeros, too.
+    dataEnd: zerosFrom(file, end, size) === end ? end : size,
     sequence,
     durable: marked?.durable ?? 0,
     index,
@@ -328,19 +330,4 @@ function surveyPlain(subject: Subject): Survey {
     chain: undefined,
     isJustOpened: false,
   };
-}
-
-/** From where on, but not before `from`, a file of `size` bytes holds nothing but zeros. */
-export function zerosFrom(file: DiskFile, from: number, size: number): number {
-  let end = size;
-  while (end > from) {
-    const bytes = new Uint8Array(Math.min(ZEROS_BYTES, end - from));
-    for (let read = -1, at = 0; at < bytes.length && read !== 0; at += read) {
-      read = file.read(bytes.subarray(at), end - bytes.length + at);
-    }
-    const last = bytes.findLastIndex((byte) => byte !== 0);
-    end -= bytes.length - 1 - last;
-    if (last >= 0) break;
-  }
-  return end;
 }

@@ -10,7 +10,7 @@ import { encodeHex } from "#std/encoding/hex";
 import { AlcedoError, messageOf } from "../errors.ts";
 import { COMMIT_BYTES_MAX } from "../limits.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import { copyBytes, writeFully } from "./file_bytes.ts";
+import { copyBytes, writeFully, zerosFrom } from "./file_bytes.ts";
 import { OPEN } from "./frame.ts";
 import { FIRST, FrameReader } from "./frame_reader.ts";
 import { framesBehind } from "./frame_search.ts";
@@ -19,7 +19,7 @@ import { type HeldLog, holdLog, refused, type UpkeepOptions } from "./hold_log.t
 import { keepAside, openBody } from "./open_log.ts";
 import { PlainReader } from "./plain_reader.ts";
 import { snapshotPaths, writeMark } from "./put_in_place.ts";
-import { formatOf, HISTORY_BYTES, type LogFormat, zerosFrom } from "./recovery.ts";
+import { formatOf, HISTORY_BYTES, type LogFormat } from "./recovery.ts";
 import { SparseIndex } from "./sparse_index.ts";
 
 /** Options of {@linkcode repairLog}. */
@@ -85,7 +85,11 @@ export async function repairLog(
       lost: place.lost,
       bytes: place.dataEnd - cutAt,
     };
-    if (plan.bytes === 0 && (held.mark?.newest?.durable ?? 0) <= cutAt) {
+    const mark = held.mark?.newest;
+    // Zeros beside a mark that is not the log's own may be refused by a start (`recovery.ts`).
+    const isOthers = mark !== undefined && mark.fileId !== (place.chain?.fileId ?? 0n);
+    const isInDoubt = isOthers && cutAt < held.size || (mark?.durable ?? 0) > cutAt;
+    if (plan.bytes === 0 && !isInDoubt) {
       throw refused("repair", path, "it ends there, and is whole");
     }
     if (confirm !== undefined && !await confirm(plan)) return undefined;
@@ -105,7 +109,7 @@ function findPlace(held: HeldLog, path: string, cutAt: number): CutPlace {
     return { format: "plain", sequence, lost, chain: undefined, durable, dataEnd: size };
   }
   const { chain, durable } = findInChecked(file, path, { cutAt, size });
-  const known = framesBehind(file, cutAt, chain.fileId).sequence;
+  const known = framesBehind(file, { from: cutAt, to: size, fileId: chain.fileId }).sequence;
   const isOurs = mark?.newest?.fileId === chain.fileId;
   const last = Math.max(known, isOurs ? marked : 0);
   const { sequence } = chain;
@@ -130,7 +134,8 @@ function findInChecked(
     before = frames.link.offset;
     const step = frames.next();
     if (step !== "frame") {
-      const what = step === "end" ? "it ends" : `it is damaged (${frames.fault?.why})`;
+      const isEnd = step === "end" || zerosFrom(file, before, size) === before;
+      const what = isEnd ? "it ends" : `it is damaged (${frames.fault?.why})`;
       throw refused("cut", path, `${what} at offset ${before}: cut it there, or before`);
     }
   } while (frames.link.offset < cutAt);

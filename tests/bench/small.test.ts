@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { BENCHES } from "../../bench/options.ts";
 import { isInstalled } from "../support/needs.ts";
 import { RUNTIME } from "../support/runtime.ts";
 import { start, withFolder } from "../support/server_process.ts";
@@ -19,18 +20,6 @@ interface Row {
   readonly perSecond?: number;
   readonly ratio?: number;
 }
-
-const BENCHES = [
-  "read",
-  "write",
-  "rivals",
-  "log",
-  "isolation",
-  "replay",
-  "snapshot",
-  "verify",
-  "changes",
-] as const;
 
 type Found = Readonly<Partial<Record<typeof BENCHES[number], readonly Row[]>>>;
 

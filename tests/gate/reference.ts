@@ -334,7 +334,7 @@ function examplesOf(jsDoc: JsDoc | undefined): string {
     const code = doc.replace(/^```ts\n/, "").replace(/\n```\s*$/, "");
     const needs = (text: string, name: string) =>
       new RegExp(`\\b${name}\\b`).test(text) &&
-      !new RegExp(`(?:const|using) ${name}\\b`).test(text);
+      !new RegExp(`(?:const|using|import) ${name}\\b`).test(text);
     let given = "";
     for (const [name, declaration] of GIVEN.toReversed()) {
       if (needs(given + code, name)) given = `${declaration}\n${given}`;
@@ -352,7 +352,9 @@ function examplesOf(jsDoc: JsDoc | undefined): string {
     const imported = code.includes("import ")
       ? ""
       : `import { ${values.join(", ")} } from "alcedo";\n`;
-    return `<!-- before\n${imported}${given}-->\n\n\`\`\`ts\n${code}\n\`\`\``;
+    const before = `${imported}${given}`;
+    const comment = before === "" ? "" : `<!-- before\n${before}-->\n\n`;
+    return `${comment}\`\`\`ts\n${code}\n\`\`\``;
   }).join("\n\n");
 }
 

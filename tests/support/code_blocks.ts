@@ -127,6 +127,8 @@ export function makeProject(folder: string): void {
     symlinkSync(realpathSync(join(installed, name)), join(links, name));
   }
   symlinkSync(ROOT, join(links, "alcedo"));
+  // What a document in docs/ names as one of the examples.
+  symlinkSync(join(ROOT, "examples"), join(folder, "examples"));
   const { dependencies, type } = { dependencies: { alcedo: ROOT }, type: "module" };
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type, dependencies }));
 }

@@ -36,11 +36,16 @@ export async function inject(
     ...faults.flatMap((fault) => ["-e", `inject=${fault}`]),
   ], { stdio: ["ignore", "ignore", "pipe"] });
   const closed = once(strace, "close");
-  // It says so when it has all threads; the file is there when it has begun.
+  // It says so when it has all threads; but only what one of them does after it was stopped is
+  // seen. A signal that means nothing to the process stops its first thread, and is in the trace.
   await once(strace.stderr, "data");
-  if (!existsSync(trace)) await once(watch(dirname(trace)), "change");
+  if (pid !== undefined) process.kill(pid, "SIGCONT");
+  const content = (): string => existsSync(trace) ? readFileSync(trace, "utf8") : "";
+  const watcher = watch(dirname(trace));
+  while (!content().includes("SIGCONT")) await once(watcher, "change");
+  watcher.close();
   return {
-    trace: () => readFileSync(trace, "utf8"),
+    trace: content,
     async end(): Promise<void> {
       strace.kill("SIGINT");
       await closed;

@@ -6,7 +6,7 @@
 import { eTag } from "#std/http/etag";
 import { acceptsEncodings } from "#std/http/negotiation";
 import { FILE_SETTLED_MS, RETRY_AFTER_S } from "../limits.ts";
-import { byteRangeOf } from "./byte_range.ts";
+import { type ByteRange, byteRangeOf } from "./byte_range.ts";
 import { defaultErrorPage } from "./error_pages.ts";
 import { fileBody, FileChanged } from "./file_body.ts";
 import type { OpenFile } from "./file_folder.ts";
@@ -84,17 +84,28 @@ export async function answerWithFile(
       return defaultErrorPage(416, { ...VARY, "content-range": `bytes */${file.size}` });
     }
     isHandedOn = true;
-    const { first, length } = range ?? { first: 0, length: file.size };
+    return await bytesAnswer(file, range, described);
+  } finally {
+    if (!isHandedOn) await chosen.file.close();
+  }
+}
+
+/** The bytes of `range`, or all. The file is closed when they have been read. */
+async function bytesAnswer(
+  file: OpenFile,
+  range: ByteRange | undefined,
+  described: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { first, length } = range ?? { first: 0, length: file.size };
+  const headers = { ...described, "content-length": String(length) };
+  try {
     const body = await fileBody(file, { first, length });
-    const sized = { ...described, "content-length": String(length) };
-    if (range === undefined) return new Response(body, { headers: sized });
+    if (range === undefined) return new Response(body, { headers });
     const place = { "content-range": `bytes ${first}-${first + length - 1}/${file.size}` };
-    return new Response(body, { status: 206, headers: { ...sized, ...place } });
+    return new Response(body, { status: 206, headers: { ...headers, ...place } });
   } catch (error) {
     if (!(error instanceof FileChanged)) throw error;
     return defaultErrorPage(503, { "retry-after": String(RETRY_AFTER_S) });
-  } finally {
-    if (!isHandedOn) await chosen.file.close();
   }
 }
 

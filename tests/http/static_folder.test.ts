@@ -37,6 +37,7 @@ const SURROUNDED: Contents = {
   "shown/further -> out.txt": "",
   "shown/dot.txt -> .env": "",
   "shown/dots -> .git": "",
+  "shown/.link.txt -> a.txt": "",
   "shown/br.txt": "a",
   "shown/br.txt.br -> ../secret.txt": "",
   "shown/index -> ../shown-not": "",
@@ -79,6 +80,7 @@ test("links within the folder are followed, and no others", async () => {
       ...{ "/out.txt": "none", "/out/secret.txt": "none", "/beside/secret.txt": "none" },
       ...{ "/further": "none", "/dot.txt": "none", "/dots/secret.txt": "none", "/page/": "none" },
       ...{ "/out/shown/a.txt": "a", "/loop": "none", "/null": "none", "/.env": "none" },
+      ...{ "/.link.txt": "none" },
     };
     for (const [target, text] of Object.entries(rows)) {
       const got = await site.get(target, { "accept-encoding": "br" });

@@ -14,9 +14,10 @@ import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
-import { normalRequest } from "./_normal_request.ts";
+import { isWholeServer, normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
 import { relayBody } from "./_relayed_body.ts";
+import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -87,8 +88,10 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   const fallback = fallbackAuthority(server.addr.hostname, server.addr.port);
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
+    const { method, url } = request;
+    if (!isServedMethod(method)) return defaultErrorPage(501);
     const exchange = new Exchange(request, info, cutting.signal);
-    if (isNormalUrl(request.url)) return respond(request, exchange);
+    if (isNormalUrl(url) && !isWholeServer(method, url)) return respond(request, exchange);
     const normal = normalRequest(request, fallback, () => exchange.signal);
     return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
   }

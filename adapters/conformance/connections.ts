@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { valuesOf } from "./raw_client.ts";
-import { type AddCase, deferred, turn } from "./trial.ts";
+import { aborted, type AddCase, deferred, turn } from "./trial.ts";
 
 /** Adds the cases of this file. */
 export function connectionCases(test: AddCase): void {
@@ -48,25 +48,23 @@ export function connectionCases(test: AddCase): void {
       await connection.closed;
     }));
 
-  test("adapter answers pipelined requests in their order, whichever is ready first", (trial) => {
-    const last = deferred();
-    return trial.withServer(async (request) => {
-      const { pathname } = new URL(request.url);
-      const body = await request.text();
-      if (pathname === "/1") await Promise.race([last.promise, tenTurns()]);
-      if (pathname === "/3") last.resolve();
-      return new Response(`${pathname} ${body}`);
-    }, async ({ client }) => {
-      const connection = client().send(
-        "GET /1 HTTP/1.1\r\nhost: h\r\n\r\n" +
-          "POST /2 HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\nbody" +
-          "GET /3 HTTP/1.1\r\nhost: h\r\n\r\n",
-      );
-      for (const expected of ["/1 ", "/2 body", "/3 "]) {
-        assert.equal((await connection.response()).body.toString(), expected);
-      }
-    });
-  });
+  for (const [when, isSlow] of [["", false], [", and waits for the first", true]] as const) {
+    test(`adapter answers pipelined requests in their order${when}`, (trial) =>
+      trial.withServer(async (request) => {
+        const { pathname } = new URL(request.url);
+        if (isSlow && pathname === "/1") await tenTurns();
+        return new Response(`${pathname} ${await request.text()}`);
+      }, async ({ client }) => {
+        const connection = client().send(
+          "GET /1 HTTP/1.1\r\nhost: h\r\n\r\n" +
+            "POST /2 HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\nbody" +
+            "GET /3 HTTP/1.1\r\nhost: h\r\n\r\n",
+        );
+        for (const expected of ["/1 ", "/2 body", "/3 "]) {
+          assert.equal((await connection.response()).body.toString(), expected);
+        }
+      }));
+  }
 
   test("adapter answers what came before a malformed request", (trial) =>
     trial.withServer(async () => {
@@ -141,17 +139,24 @@ export function connectionCases(test: AddCase): void {
       assert.equal((await client().get("/", fields).response()).body.toString(), "text");
     }));
 
-  test("adapter answers a client that has closed its half", (trial) => {
-    const ended = deferred();
-    return trial.withServer(async () => {
-      await ended.promise;
-      await tenTurns();
-      return new Response("text");
-    }, async ({ client }) => {
+  test("adapter answers at once a client that has closed its half behind its request", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ client }) => {
       const connection = client().get("/").end();
-      ended.resolve();
       assert.equal((await connection.response()).body.toString(), "text");
       await connection.closed;
+    }));
+
+  test("adapter takes a client that has closed its half meanwhile for one that has left", (trial) => {
+    const called = deferred();
+    return trial.withServer(async (_, info) => {
+      called.resolve();
+      await aborted(info.signal);
+      return new Response("too late");
+    }, async ({ client, reports }) => {
+      const connection = client().get("/");
+      await called.promise;
+      await connection.end().closed;
+      assert.deepEqual([connection.received, reports], ["", []]);
     });
   });
 

@@ -112,7 +112,7 @@ export function malformedCases(test: AddCase): void {
     });
 
   for (const [what, request] of REQUEST_LINES) refuse(request, what, [400, 505]);
-  for (const [what, request] of HEADERS) refuse(request, what, [400]);
+  for (const [what, request] of HEADERS) refuse(request, what, [400, 505]);
   for (const [what, request] of FRAMINGS) refuse(request, what, [400, 501]);
   refuse(`${GET}${"x-a: b\r\n".repeat(5000)}\r\n`, "5000 header fields", [431]);
 

@@ -64,7 +64,7 @@ function startNode(answer: Answer): Promise<BareServer> {
     };
     const response = await answer(new Request(new URL(url, `http://${headers.host}`), init));
     outgoing.writeHead(response.status, [...response.headers].flat());
-    outgoing.end(await response.bytes());
+    outgoing.end(new Uint8Array(await response.arrayBuffer()));
   });
   return new Promise((resolve) => {
     server.listen(0, HOSTNAME, () => {

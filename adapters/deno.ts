@@ -90,8 +90,11 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
     if (!isServedMethod(method)) return defaultErrorPage(501);
+    if (mayHaveBody(method) && !hasKnownCoding(request)) return defaultErrorPage(501);
     const exchange = new Exchange(request, info, cutting.signal);
-    if (isNormalUrl(url) && !isWholeServer(method, url)) return respond(request, exchange);
+    if (isNormalUrl(url) && !isWholeServer(method, url) && !hasDeepPath(url)) {
+      return respond(request, exchange);
+    }
     const normal = normalRequest(request, fallback, () => exchange.signal);
     return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
   }
@@ -132,6 +135,25 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       },
     }),
   };
+}
+
+function mayHaveBody(method: string): boolean {
+  return method !== "GET" && method !== "HEAD";
+}
+
+/** Whether Deno has decoded the body: of other codings it hands on what they made of it. */
+function hasKnownCoding({ headers }: Request): boolean {
+  const coding = headers.get("transfer-encoding");
+  return coding === null || coding.toLowerCase() === "chunked";
+}
+
+/**
+ * Whether the path of `url` has more than one segment. The first may then be a part of a `Host`
+ * that is none, `a/b`, which Deno puts in front of the target; and the field is looked up, which
+ * takes 0.6 µs.
+ */
+function hasDeepPath(url: string): boolean {
+  return url.indexOf("/", url.indexOf("/", "http://".length) + 1) !== -1;
 }
 
 /** An answer that ends with its connection. */

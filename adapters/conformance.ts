@@ -7,7 +7,6 @@
  */
 
 import assert from "node:assert/strict";
-import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { bodyCases } from "./conformance/bodies.ts";
 import { connectionCases } from "./conformance/connections.ts";
 import { failureCases } from "./conformance/failures.ts";
@@ -16,13 +15,12 @@ import { malformedCases } from "./conformance/malformed.ts";
 import { messageCases } from "./conformance/messages.ts";
 import { stoppingCases } from "./conformance/stopping.ts";
 import { targetCases } from "./conformance/targets.ts";
-import { type AddCase, Trial } from "./conformance/trial.ts";
+import { type AddCase, type StartServer, Trial } from "./conformance/trial.ts";
+
+export type { StartServer };
 
 /** Milliseconds after which a case has failed: a hundred times what the slowest takes. */
 const CASE_MS = 20_000;
-
-/** Starts a server for a handler: `serve` of an adapter. */
-export type StartServer = (fetch: FetchHandler, options: ListenOptions) => Promise<Server>;
 
 /** One statement about a server, and how to find out whether it holds. */
 export interface ConformanceCase {
@@ -58,13 +56,15 @@ export interface ConformanceOptions {
  *
  * @throws {RangeError} if a gap is of no case, or is declared where there is no bare server.
  *
- * @example An adapter's test file
+ * @example
  * ```ts
+ * import { conformance, type StartServer } from "alcedo/conformance";
  * import { test } from "node:test";
- * import { conformance } from "alcedo/conformance";
- * import { serve } from "alcedo/node";
  *
- * for (const { name, run } of conformance(serve)) test(name, run);
+ * // In the test file of an adapter: `testAdapter(serve)`.
+ * export function testAdapter(serve: StartServer): void {
+ *   for (const { name, run } of conformance(serve)) test(name, run);
+ * }
  * ```
  */
 export function conformance(

@@ -3,7 +3,7 @@
 import type { FetchHandler, ListenOptions, Server } from "../../runtime/http/fetch_handler.ts";
 import { RawClient } from "./raw_client.ts";
 
-/** Starts a server; `serve` of an adapter is one. */
+/** Starts a server for a handler: `serve` of an adapter. */
 export type StartServer = (fetch: FetchHandler, options: ListenOptions) => Promise<Server>;
 
 /** Adds a case to the suite: what it states, and how to find out. */

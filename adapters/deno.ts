@@ -15,7 +15,7 @@ import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { isWholeServer, normalRequest } from "./_normal_request.ts";
-import { isNormalUrl } from "./_normal_url.ts";
+import { isHost, isNormalUrl } from "./_normal_url.ts";
 import { relayBody } from "./_relayed_body.ts";
 import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
@@ -92,8 +92,11 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     if (!isServedMethod(method)) return defaultErrorPage(501);
     if (mayHaveBody(method) && !hasKnownCoding(request)) return defaultErrorPage(501);
     const exchange = new Exchange(request, info, cutting.signal);
-    if (isNormalUrl(url) && !isWholeServer(method, url) && !hasDeepPath(url)) {
-      return respond(request, exchange);
+    if (isNormalUrl(url) && !isWholeServer(method, url)) {
+      if (!hasDeepPath(url) || isHost(request.headers.get("host") ?? "")) {
+        return respond(request, exchange);
+      }
+      return defaultErrorPage(400);
     }
     const normal = normalRequest(request, fallback, () => exchange.signal);
     return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
@@ -150,7 +153,7 @@ function hasKnownCoding({ headers }: Request): boolean {
 /**
  * Whether the path of `url` has more than one segment. The first may then be a part of a `Host`
  * that is none, `a/b`, which Deno puts in front of the target; and the field is looked up, which
- * takes 0.6 µs.
+ * takes 0.9 µs, which a handler that reads any field pays anyway.
  */
 function hasDeepPath(url: string): boolean {
   return url.indexOf("/", url.indexOf("/", "http://".length) + 1) !== -1;

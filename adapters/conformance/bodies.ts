@@ -131,6 +131,20 @@ export function bodyCases(test: AddCase): void {
       assert.equal(response.body.toString(), "no, thanks");
     }));
 
+  test("adapter sends the answer of a handler that cancels the body, and answers others", (trial) =>
+    trial.withServer(async (request) => {
+      const reader = request.body?.getReader();
+      const first = await reader?.read();
+      await reader?.cancel();
+      return new Response(first?.value);
+    }, async ({ client, reports }) => {
+      const connection = client().send(`${POST}content-length: ${LARGE_BYTES}\r\n\r\nfirst`);
+      const response = await connection.response();
+      assert.deepEqual([response.status, response.body.toString()], [200, "first"]);
+      assert.equal((await client().get("/").response()).status, 200);
+      assert.deepEqual(reports, []);
+    }));
+
   test("adapter pulls no more from a stream when its client does not read", async (trial) => {
     let pulls = 0;
     await trial.withServer(() =>

@@ -91,6 +91,21 @@ export function stoppingCases(test: AddCase): void {
     });
   });
 
+  test("server lets a body arrive, and its answer leave, when it stops", async (trial) => {
+    const called = deferred();
+    await trial.withServer(async (request) => {
+      called.resolve();
+      return new Response(await request.text().catch(() => "cut"));
+    }, async ({ server, client }) => {
+      const inFlight = client().send("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 8\r\n\r\nhalf");
+      await called.promise;
+      const stopped = server.stop({ graceMs: LONG_MS });
+      const response = await inFlight.send("half").response();
+      assert.equal(response.body.toString(), "halfhalf");
+      await Promise.all([stopped, inFlight.closed]);
+    });
+  });
+
   test("server closes idle connections when it stops", (trial) =>
     trial.withServer(() => new Response("text"), async ({ server, client }) => {
       const idle = client().get("/");

@@ -1,8 +1,9 @@
 /** Bodies in and out: whole, in chunks, as they come, and no faster than they are taken. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { valuesOf } from "./raw_client.ts";
-import { type AddCase, settled, turn, until } from "./trial.ts";
+import { type AddCase, deferred, settled, turn, until } from "./trial.ts";
 
 const LARGE_BYTES = 10 * 1024 * 1024;
 const POST = "POST / HTTP/1.1\r\nhost: h\r\n";
@@ -145,13 +146,15 @@ export function bodyCases(test: AddCase): void {
       assert.deepEqual(reports, []);
     }));
 
-  test("adapter pulls no more from a stream when its client does not read", async (trial) => {
+  test("adapter pulls no more from a stream than its client reads, and sends all of it", async (trial) => {
     let pulls = 0;
+    let isRead = false;
     await trial.withServer(() =>
       new Response(
         new ReadableStream({
           pull(controller) {
-            if (++pulls === CHUNKS) return controller.close();
+            if (isRead || pulls === CHUNKS) return controller.close();
+            pulls++;
             controller.enqueue(new Uint8Array(CHUNK_BYTES));
           },
         }, { highWaterMark: 0 }),
@@ -161,37 +164,56 @@ export function bodyCases(test: AddCase): void {
       await until(() => pulls > 0);
       await settled(() => pulls);
       assert.ok(pulls * CHUNK_BYTES < BUFFERED_BYTES_MAX, `it stopped at ${pulls} chunks`);
+      isRead = true;
+      const response = await connection.resume().response();
+      assert.deepEqual([response.body.length, response.isWhole], [pulls * CHUNK_BYTES, true]);
     });
   });
 
-  for (
-    const [what, handler] of [
-      ["its handler does not read", () => new Promise<Response>(() => {})],
-      ["its handler stops reading", async (request: Request) => {
-        await request.body?.getReader().read();
-        return new Promise<Response>(() => {});
-      }],
-      [
-        "its handler sends back to a client that does not read",
-        (request: Request) => new Response(request.body),
-      ],
-    ] as const
-  ) {
-    test(`adapter takes no more of a body when ${what}`, async (trial) => {
-      await trial.withServer(handler, async ({ client }) => {
-        const connection = await client().connected();
-        connection.pause().send(`${POST}content-length: ${CHUNKS * CHUNK_BYTES}\r\n\r\n`);
-        const chunk = new Uint8Array(CHUNK_BYTES);
-        let chunks = 0;
-        const taken = await settled(() => {
-          for (; chunks < CHUNKS && connection.unsentBytes === 0; chunks++) connection.send(chunk);
-          return chunks;
-        });
-        assert.ok(taken * CHUNK_BYTES < BUFFERED_BYTES_MAX, `it took ${taken} chunks`);
-      });
+  for (const [what, answer] of Object.entries(SLOW_READERS)) {
+    test(`adapter takes no more of a body than ${what}, and hands on all of it`, async (trial) => {
+      const isRead = deferred();
+      await trial.withServer(
+        (request) => answer(request, isRead.promise),
+        async ({ client }) => {
+          const connection = await client().connected();
+          connection.pause().send(`${POST}transfer-encoding: chunked\r\n\r\n`);
+          const chunk = Buffer.alloc(CHUNK_BYTES);
+          let chunks = 0;
+          await settled(() => {
+            for (; chunks < CHUNKS && connection.unsentBytes === 0; chunks++) {
+              connection.send(`${CHUNK_BYTES.toString(16)}\r\n`).send(chunk).send("\r\n");
+            }
+            return chunks;
+          });
+          assert.ok(chunks * CHUNK_BYTES < BUFFERED_BYTES_MAX, `it took ${chunks} chunks`);
+          isRead.resolve();
+          const response = await connection.send("0\r\n\r\n").resume().response();
+          assert.deepEqual([response.body.length, response.isWhole], [chunks * CHUNK_BYTES, true]);
+        },
+      );
     });
   }
 }
+
+type SlowAnswer = (request: Request, isRead: Promise<void>) => Response | Promise<Response>;
+
+/** Handlers that send back what they have read, and at first read little. */
+const SLOW_READERS: Record<string, SlowAnswer> = {
+  "its handler reads": async (request, isRead) => {
+    await isRead;
+    return new Response(await request.arrayBuffer());
+  },
+  "its handler goes on to read": async (request, isRead) => {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    for await (const chunk of request.body ?? []) {
+      chunks.push(chunk);
+      await isRead;
+    }
+    return new Response(new Blob(chunks));
+  },
+  "is taken of what it sends back": (request) => new Response(request.body),
+};
 
 function streamOf(...chunks: readonly string[]): ReadableStream<Uint8Array> {
   const left = [...chunks];

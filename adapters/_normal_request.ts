@@ -1,6 +1,6 @@
 /** The rare request whose URL the platform did not normalise, made anew with one that is. */
 
-import { normalUrl } from "./_normal_url.ts";
+import { isHost, normalUrl } from "./_normal_url.ts";
 
 /**
  * `request` with a normalised URL: itself if its URL was normal after all, `undefined` if
@@ -14,10 +14,14 @@ export function normalRequest(
   fallback: string,
   signal: () => AbortSignal,
 ): Request | undefined {
-  const url = normalUrl(request.url, request.headers.get("host"), fallback);
-  if (url === undefined) return undefined;
+  const { method, headers } = request;
+  const host = headers.get("host");
+  if (host !== null && !isHost(host)) return undefined;
+  const absolute = normalUrl(request.url, host, fallback);
+  if (absolute === undefined) return undefined;
+  const url = isWholeServer(method, absolute) ? absolute.slice(0, -1) : absolute;
   if (url === request.url) return request;
-  const { method, headers, body } = request;
+  const { body } = request;
   try {
     const init: RequestInit & { duplex: "half" } = {
       method,
@@ -28,7 +32,15 @@ export function normalRequest(
     };
     return new Request(url, init);
   } catch {
-    // CONNECT and TRACE: the standard has no request for them.
+    // The standard has no request of this kind.
     return undefined;
   }
+}
+
+/**
+ * Whether it is what some platforms make of the target `*` of OPTIONS, which is a URL without a
+ * path (RFC 9112, section 3.3); whoever asks for the options of a file `*` gets those as well.
+ */
+export function isWholeServer(method: string, url: string): boolean {
+  return method === "OPTIONS" && /^https?:\/\/[^/]*\/\*$/.test(url);
 }

@@ -53,11 +53,21 @@ export function normalUrl(url: string, host: string | null, fallback: string): s
     if (host !== null && host !== "") return undefined;
     absolute = `http://${fallback}${url}`;
   }
-  if (hasBackslashInPath(absolute)) return undefined;
+  if (!VISIBLE_ASCII.test(url) || hasBackslashInPath(absolute)) return undefined;
   const parsed = URL.parse(absolute);
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) return undefined;
   if (parsed.username !== "" || parsed.password !== "") return undefined;
   return parsed.href;
+}
+
+/** All that a request line may have for a target. */
+const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
+
+const HOST = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i;
+
+/** Whether `host` has the characters of a host and a port (RFC 9110, section 7.2). */
+export function isHost(host: string): boolean {
+  return HOST.test(host);
 }
 
 /** A parser turns `\` into `/`; no client that means well sends one. */

@@ -18,6 +18,7 @@ import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { hasNormalOrigin } from "./_normal_url.ts";
 import { relayBody } from "../runtime/http/relayed_body.ts";
+import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
 import { createStop } from "./_stop.ts";
 
@@ -74,6 +75,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   const fallback = fallbackAuthority(server.hostname, server.port);
 
   function answer(request: Request): Response | Promise<Response> {
+    if (!isServedMethod(request.method)) return defaultErrorPage(501);
     const exchange = new Exchange(request, server);
     if (hasNormalOrigin(request.url)) return respond(request, exchange);
     const normal = normalRequest(request, fallback, () => exchange.signal);

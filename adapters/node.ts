@@ -17,6 +17,7 @@ import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { resolveListenOptions } from "./_listen_options.ts";
 import { type Answerer, createAnswerer } from "./_node_answer.ts";
+import { answerParserErrors, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
 import { createStop } from "./_stop.ts";
@@ -79,9 +80,15 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   }
 
   server.on("request", (incoming, outgoing) => {
+    const status = refusalOf(incoming);
+    if (status !== 0) {
+      outgoing.shouldKeepAlive = false;
+      return answerer.send(outgoing, defaultErrorPage(status));
+    }
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
-  server.on("connect", (_, socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  server.on("connect", (_, socket) => socket.end("HTTP/1.1 501 Not Implemented\r\n\r\n"));
+  answerParserErrors(server);
   // A connection that could not be accepted; the others are as well as before.
   server.on("error", report);
 

@@ -4,8 +4,8 @@
  */
 
 import { listen } from "../../adapters/listen.ts";
-import { RawClient } from "../support/raw_http.ts";
-import { aborted, turn } from "./running_server.ts";
+import { RawClient } from "../../adapters/conformance/raw_client.ts";
+import { aborted, turn } from "../../adapters/conformance/trial.ts";
 
 let reports = 0;
 const server = await listen(async (request, info) => {

@@ -1,21 +1,18 @@
-/** The adapter of the runtime that the tests run on, against the contract and in its details. */
+/** Details of the adapter of the runtime that the tests run on, beside the conformance suite. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Trial } from "../../adapters/conformance/trial.ts";
 import { listen, runtimeName } from "../../adapters/listen.ts";
 import { start } from "../support/server_process.ts";
 import { RUNTIME } from "../support/runtime.ts";
-import { serverContract } from "./server_contract.ts";
-import { withServer } from "./running_server.ts";
-
-serverContract(listen);
 
 test("adapter is that of the runtime that the tests run on", () => {
   assert.equal(runtimeName(), RUNTIME);
 });
 
 test("adapter knows text, JSON and nothing for static bodies, whatever else they carry", () =>
-  withServer(listen, (_, info) => {
+  new Trial(listen).withServer((_, info) => {
     const init = { status: 404, headers: { "x-a": "b" } };
     const bodies = [
       new Response("text"),
@@ -25,8 +22,9 @@ test("adapter knows text, JSON and nothing for static bodies, whatever else they
       new Response(null, init),
     ];
     return Response.json(bodies.map((response) => info.hasStaticBody?.(response)));
-  }, async ({ origin }) => {
-    assert.deepEqual(await (await fetch(origin)).json(), [true, true, true, true, true]);
+  }, async ({ client }) => {
+    const { body } = await client().get("/").response();
+    assert.deepEqual(JSON.parse(body.toString()), [true, true, true, true, true]);
   }));
 
 test("adapter prints nothing, whatever handlers and clients do", async () => {
@@ -40,7 +38,7 @@ test(
   "adapter lets a handler and a silent stream take 13 s",
   { timeout: 30_000 },
   () =>
-    withServer(listen, async (request) => {
+    new Trial(listen).withServer(async (request) => {
       const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 13_000));
       if (request.url.endsWith("/handler")) {
         await wait();

@@ -10,7 +10,7 @@ import { openEngine } from "../../adapters/open_engine.ts";
 import { type App, defineApp, type LifecycleStep } from "../../runtime/app.ts";
 import type { EventLog } from "../../runtime/log/event_log.ts";
 import { memoryLog } from "../../runtime/log/memory_log.ts";
-import { deferred, turn, until, withServer } from "../adapters/running_server.ts";
+import { deferred, Trial, turn, until } from "../../adapters/conformance/trial.ts";
 import {
   appOf,
   expectationOf,
@@ -66,7 +66,7 @@ test("lifecycle finishes each exchange once, in reverse order, after its last by
     const log = logOf(plan);
     const { engine, reported } = await open(app, { log, requestTimeoutMs });
     const expected = expectationOf(plan);
-    await withServer(listen, engine.fetch, async ({ client }) => {
+    await new Trial(listen).withServer(engine.fetch, async ({ client }) => {
       const connection = client();
       const fields = "host: test\r\n";
       if (plan.method === "POST") {
@@ -146,7 +146,7 @@ test("a step may read a body that is larger than a write's, and hand on a small 
     }),
     { bodyBytesMax: 10 },
   );
-  await withServer(listen, engine.fetch, async ({ origin }) => {
+  await new Trial(listen).withServer(engine.fetch, async ({ origin }) => {
     const body = new Uint8Array(300_000);
     const response = await fetch(origin, { method: "PUT", body });
     assert.equal(await response.text(), "PUT / 300000");
@@ -174,7 +174,7 @@ test("a step that reads the body and hands on nothing else is a fault, and says 
       await request.text();
     },
   }));
-  await withServer(listen, engine.fetch, async ({ origin }) => {
+  await new Trial(listen).withServer(engine.fetch, async ({ origin }) => {
     const response = await fetch(origin, { method: "POST", body: "body" });
     assert.equal(response.status, 500);
     assert.equal(await response.text(), "500 Internal Server Error\n");
@@ -225,7 +225,7 @@ test("a step sees no saveEvent, and the address of the client also when the exch
       finished.resolve();
     },
   }));
-  await withServer(listen, engine.fetch, async ({ client }) => {
+  await new Trial(listen).withServer(engine.fetch, async ({ client }) => {
     const connection = await client().connected();
     connection.send("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\na");
     await connection.response();

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openFileLog } from "../../adapters/file_log.ts";
-import { RawClient } from "../support/raw_http.ts";
+import { RawClient } from "../../adapters/conformance/raw_client.ts";
 import { listening, signal, start, withFolder } from "../support/server_process.ts";
 
 /** An application as a module, with `members` beside what every one has. */

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { openFileLog } from "../../adapters/file_log.ts";
-import { turn, until } from "../adapters/running_server.ts";
+import { turn, until } from "../../adapters/conformance/trial.ts";
 import { fileHash, memoryOf, sendFile, takeFile } from "../support/file_client.ts";
 import { listening, signal, start, type Started, withFolder } from "../support/server_process.ts";
 

@@ -10,6 +10,7 @@ import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { parseArgs } from "#std/cli/parse_args";
+import { GAPS } from "../adapters/gaps.ts";
 import { installed, runCommand } from "./command.ts";
 import { documentationComplaints } from "./documentation.ts";
 import { importComplaints, mapComplaints } from "./imports.ts";
@@ -150,6 +151,8 @@ async function main(): Promise<void> {
   await step("suites, compared", () => complaints);
   if (args.pin && !isPart && complaints.length === 0) await pin(suites[0]?.cases.length ?? 0);
 
+  const gaps = runtimes.map((runtime) => `${GAPS[runtime].length} on ${runtime}`);
+  console.log(`declared gaps of the platforms' servers: ${gaps.join(", ")}`);
   const failed = failedChecks + complaints.length;
   console.log(
     `${count(suites, "passed")} passed, ${failed} failed, ${count(suites, "skipped")} skipped`,

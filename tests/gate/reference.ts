@@ -29,6 +29,9 @@ const SECTIONS: readonly (readonly [title: string, kinds: readonly string[]])[] 
   ["Types", ["interface", "typeAlias"]],
 ];
 
+/** The modules beside `mod.ts` that can be imported: the servers, and what they must do. */
+const SUBPATHS = ["deno", "bun", "node", "conformance"] as const;
+
 interface Tag {
   readonly kind: string;
   readonly doc?: string;
@@ -80,12 +83,7 @@ interface Entry {
 
 /** The page as it should be. */
 export async function makeReference(): Promise<string> {
-  const modules = await denoDoc([
-    "mod.ts",
-    "adapters/deno.ts",
-    "adapters/bun.ts",
-    "adapters/node.ts",
-  ]);
+  const modules = await denoDoc(["mod.ts", ...SUBPATHS.map((name) => `adapters/${name}.ts`)]);
   const everything = await denoDoc(globSync("{runtime,adapters}/**/*.ts", { cwd: ROOT }).sort(), [
     "--private",
   ]);
@@ -94,9 +92,12 @@ export async function makeReference(): Promise<string> {
       symbols.map((symbol) => [`${file} ${symbol.name}`, symbol] as const)
     ),
   );
-  const [main = [], ...servers] = modules.values();
+  const [main = [], ...others] = modules.values();
   const entries = main.map((symbol) => ({ title: symbol.name, symbol }));
-  const named = namedBy([...main, ...servers.flat()], all);
+  const apart = SUBPATHS.map((subpath, i) =>
+    (others[i] ?? []).map((symbol) => ({ title: `alcedo/${subpath}: ${symbol.name}`, symbol }))
+  );
+  const named = namedBy([...main, ...others.flat()], all);
   const sections = [
     ...SECTIONS.map(([title, kinds]) =>
       [
@@ -104,13 +105,8 @@ export async function makeReference(): Promise<string> {
         entries.filter(({ symbol }) => kinds.includes(symbol.declarations[0]?.kind ?? "")),
       ] as const
     ),
-    [
-      "Servers alone",
-      ["deno", "bun", "node"].map((runtime, i) => ({
-        title: `alcedo/${runtime}: serve`,
-        symbol: servers[i]?.[0] ?? { name: "serve", declarations: [] },
-      })),
-    ],
+    ["Servers alone", apart.slice(0, -1).flat()],
+    ["What a server must do", apart.at(-1) ?? []],
     ["Types that these name, and that cannot be imported", named],
   ] as const;
   const anchors = anchorsOf(sections.flatMap(([title, entries]) => [

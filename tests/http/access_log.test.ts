@@ -12,7 +12,7 @@ import { HttpError } from "../../runtime/errors.ts";
 import { type AccessEntry, accessLine } from "../../runtime/http/access_line.ts";
 import { accessLogged } from "../../runtime/http/access_log.ts";
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
-import { withServer } from "../adapters/running_server.ts";
+import { Trial } from "../../adapters/conformance/trial.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 
@@ -150,7 +150,7 @@ test("access log leaves answers on the wire as they are, and knows the size of t
   const wires: unknown[][] = [];
   for (const handler of handlers) {
     const wire: unknown[] = [];
-    await withServer(listen, handler, async ({ client, reports }) => {
+    await new Trial(listen).withServer(handler, async ({ client, reports }) => {
       const connection = client();
       for (const name of Object.keys(answers)) {
         const { status, fields, body } = await connection.get(`/${name}`).response();

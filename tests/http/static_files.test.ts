@@ -19,7 +19,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { turn, until } from "../adapters/running_server.ts";
+import { turn, until } from "../../adapters/conformance/trial.ts";
 import { type Fields, type FileSite, type Got, MODIFIED, withSite } from "../support/file_site.ts";
 import { holds } from "../support/property.ts";
 

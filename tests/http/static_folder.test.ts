@@ -15,7 +15,7 @@ import fc from "fast-check";
 import { memoryLog, openEngine, serveFiles } from "../../mod.ts";
 import { openFolder } from "../../adapters/static_folder.ts";
 import { faultOfPrefix } from "../../runtime/http/static_files.ts";
-import { turn } from "../adapters/running_server.ts";
+import { turn } from "../../adapters/conformance/trial.ts";
 import { type Contents, withSite, writeContents } from "../support/file_site.ts";
 import { holds } from "../support/property.ts";
 import { withFolder } from "../support/server_process.ts";

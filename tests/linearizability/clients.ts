@@ -2,13 +2,13 @@
  * Clients of `tests/support/register_app.ts` over HTTP: each does one operation after the other
  * and records what came of it. What an answer means for the history is said here and nowhere else.
  *
- * They speak over connections of their own (`raw_http.ts`): clients like `fetch` may send a
+ * They speak over connections of their own (`raw_client.ts`): clients like `fetch` may send a
  * request twice, and then the second is nobody's.
  */
 
 import assert from "node:assert/strict";
 import { Random } from "../support/random.ts";
-import { RawClient, type RawResponse, valuesOf } from "../support/raw_http.ts";
+import { RawClient, type RawResponse, valuesOf } from "../../adapters/conformance/raw_client.ts";
 import type { Change, Register, Way } from "../support/register_app.ts";
 import type { Recorder } from "./history.ts";
 import { ABSENT, type Input, type Output } from "./register.ts";

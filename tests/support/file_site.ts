@@ -9,8 +9,8 @@ import { listen } from "../../adapters/listen.ts";
 import { openFolder } from "../../adapters/static_folder.ts";
 import type { FileFolder, OpenFile } from "../../runtime/http/file_folder.ts";
 import { createFileHandler, type ServeFilesOptions } from "../../runtime/http/static_files.ts";
-import { type RunningServer, until, withServer } from "../adapters/running_server.ts";
-import { type RawResponse, valuesOf } from "./raw_http.ts";
+import { type RunningServer, Trial, until } from "../../adapters/conformance/trial.ts";
+import { type RawResponse, valuesOf } from "../../adapters/conformance/raw_client.ts";
 import { withFolder } from "./server_process.ts";
 
 /** What is in a folder: texts and bytes by path, and links, as `path -> target`. */
@@ -46,7 +46,7 @@ export async function withSite(
     mkdirSync(join(folder, "shown"));
     writeContents(folder, contents);
     const site = new FileSite(folder, options);
-    await withServer(listen, site.answer, async (running) => {
+    await new Trial(listen).withServer(site.answer, async (running) => {
       site.running = running;
       await body(site);
       await until(() => site.openFiles === 0);

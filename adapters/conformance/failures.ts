@@ -1,11 +1,10 @@
 /** Handlers that fail: what the client gets, and that it is reported once. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { HttpError } from "../../runtime/errors.ts";
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
-import { valuesOf } from "../support/raw_http.ts";
-import { type Serve, turn, withServer } from "./running_server.ts";
+import { valuesOf } from "./raw_client.ts";
+import { type AddCase, turn } from "./trial.ts";
 
 const SECRET = "a secret of the server";
 
@@ -64,13 +63,14 @@ const STREAMS: Record<string, () => ReadableStream> = {
     new ReadableStream({ pull: (controller) => controller.enqueue(SECRET) }),
 };
 
-export function failuresContract(serve: Serve): void {
+/** Adds the cases of this file. */
+export function failureCases(test: AddCase): void {
   for (const [what, fail] of Object.entries(FAILURES)) {
     // A mistake that a handler in JavaScript can make.
     const handler = ((request) =>
       request.url.endsWith("/") ? fail() : new Response("alive")) as FetchHandler;
-    test(`adapter answers 500 and reports once when the handler ${what}`, () =>
-      withServer(serve, handler, async ({ client, reports }) => {
+    test(`adapter answers 500 and reports once when the handler ${what}`, (trial) =>
+      trial.withServer(handler, async ({ client, reports }) => {
         const connection = client();
         const response = await connection.get("/").response();
         assert.equal(response.status, 500);
@@ -83,8 +83,8 @@ export function failuresContract(serve: Serve): void {
   }
 
   for (const isLate of [false, true]) {
-    test(`adapter answers with the status of an HttpError below 500, ${isLate ? "rejected" : "thrown"}, and reports nothing`, () =>
-      withServer(serve, () => {
+    test(`adapter answers with the status of an HttpError below 500, ${isLate ? "rejected" : "thrown"}, and reports nothing`, (trial) =>
+      trial.withServer(() => {
         const error = new HttpError(405, SECRET, { headers: { allow: "GET" } });
         if (isLate) return Promise.reject(error);
         throw error;
@@ -97,9 +97,9 @@ export function failuresContract(serve: Serve): void {
       }));
   }
 
-  test("adapter reports an HttpError of 500 and above", () => {
+  test("adapter reports an HttpError of 500 and above", (trial) => {
     const error = new HttpError(503, SECRET, { headers: { "retry-after": "1" } });
-    return withServer(serve, () => Promise.reject(error), async ({ client, reports }) => {
+    return trial.withServer(() => Promise.reject(error), async ({ client, reports }) => {
       const response = await client().get("/").response();
       assert.equal(response.body.toString(), "503 Service Unavailable\n");
       assert.deepEqual(valuesOf(response, "retry-after"), ["1"]);
@@ -108,8 +108,8 @@ export function failuresContract(serve: Serve): void {
   });
 
   for (const [when, stream] of Object.entries(STREAMS)) {
-    test(`adapter cuts off a response whose stream fails ${when}, and reports it once`, () =>
-      withServer(serve, () => new Response(stream()), async ({ client, reports }) => {
+    test(`adapter cuts off a response whose stream fails ${when}, and reports it once`, (trial) =>
+      trial.withServer(() => new Response(stream()), async ({ client, reports }) => {
         const connection = client().get("/");
         const seen = await connection.response().then(
           (response) => ({ isWhole: response.isWhole, text: response.body.toString() }),
@@ -124,8 +124,8 @@ export function failuresContract(serve: Serve): void {
       }));
   }
 
-  test("adapter has sent what a stream made before it failed", () =>
-    withServer(serve, () => new Response(failingAfter(2, turn)), async ({ client }) => {
+  test("adapter has sent what a stream made before it failed", (trial) =>
+    trial.withServer(() => new Response(failingAfter(2, turn)), async ({ client }) => {
       const response = await client().get("/").response();
       assert.deepEqual([response.body.toString(), response.isWhole], ["chunkchunk", false]);
     }));

@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
-import { test } from "node:test";
-import { RawClient, valuesOf } from "../support/raw_http.ts";
-import { deferred, type Serve, withServer } from "./running_server.ts";
+import { RawClient, valuesOf } from "./raw_client.ts";
+import { type AddCase, deferred } from "./trial.ts";
 
 /** Long enough never to be reached. */
 const LONG_MS = 60_000;
@@ -13,24 +12,25 @@ const hasIpv6 = Object.values(networkInterfaces()).flat().some((address) =>
   address?.address === "::1"
 );
 
-export function stopContract(serve: Serve): void {
-  test("adapter listens on a free port when 0 is asked for, and says which", () =>
-    withServer(serve, () => new Response("text"), async ({ server, origin }) => {
+/** Adds the cases of this file. */
+export function stoppingCases(test: AddCase): void {
+  test("adapter listens on a free port when 0 is asked for, and says which", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ server, client }) => {
       assert.equal(server.addr.hostname, "127.0.0.1");
       assert.ok(server.addr.port > 0);
-      assert.equal(await (await fetch(origin)).text(), "text");
+      assert.equal((await client().get("/").response()).body.toString(), "text");
     }));
 
-  test("adapter rejects with EADDRINUSE when the port is taken", () =>
-    withServer(serve, () => new Response("text"), async ({ port }) => {
-      const again = serve(() => new Response("other"), { hostname: "127.0.0.1", port });
+  test("adapter rejects with EADDRINUSE when the port is taken", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ port }) => {
+      const again = trial.start(() => new Response("other"), { hostname: "127.0.0.1", port });
       await assert.rejects(again, { code: "EADDRINUSE" });
     }));
 
-  test("adapter listens on every address when none is asked for", async () => {
+  test("adapter listens on every address when none is asked for", async (trial) => {
     const handler = (request: Request, info: { remoteAddress: string | undefined }): Response =>
       new Response(`${request.url} ${info.remoteAddress}`);
-    const server = await serve(handler, { port: 0 });
+    const server = await trial.start(handler, { port: 0 });
     try {
       const { port, hostname } = server.addr;
       assert.ok(hostname === "::" || hostname === "0.0.0.0" && !hasIpv6);
@@ -42,16 +42,16 @@ export function stopContract(serve: Serve): void {
         assert.match(remote, host === "::1" ? /^\[::1\]:\d+$/ : /^127\.0\.0\.1:\d+$/);
         client.leave();
       }
-      await assert.rejects(serve(handler, { port }), { code: "EADDRINUSE" });
+      await assert.rejects(trial.start(handler, { port }), { code: "EADDRINUSE" });
     } finally {
       await server.stop({ graceMs: 0 });
     }
   });
 
-  test("server refuses connections as soon as it stops, and lets a handler finish", async () => {
+  test("server refuses connections as soon as it stops, and lets a handler finish", async (trial) => {
     const called = deferred();
     const finish = deferred();
-    await withServer(serve, async () => {
+    await trial.withServer(async () => {
       called.resolve();
       await finish.promise;
       return new Response("finished");
@@ -67,9 +67,9 @@ export function stopContract(serve: Serve): void {
     });
   });
 
-  test("server lets a stream finish when it stops, and closes its connection", async () => {
+  test("server lets a stream finish when it stops, and closes its connection", async (trial) => {
     const finish = deferred();
-    await withServer(serve, () => {
+    await trial.withServer(() => {
       let chunks = 0;
       return new Response(
         new ReadableStream({
@@ -91,16 +91,31 @@ export function stopContract(serve: Serve): void {
     });
   });
 
-  test("server closes idle connections when it stops", () =>
-    withServer(serve, () => new Response("text"), async ({ server, client }) => {
+  test("server lets a body arrive, and its answer leave, when it stops", async (trial) => {
+    const called = deferred();
+    await trial.withServer(async (request) => {
+      called.resolve();
+      return new Response(await request.text().catch(() => "cut"));
+    }, async ({ server, client }) => {
+      const inFlight = client().send("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 8\r\n\r\nhalf");
+      await called.promise;
+      const stopped = server.stop({ graceMs: LONG_MS });
+      const response = await inFlight.send("half").response();
+      assert.equal(response.body.toString(), "halfhalf");
+      await Promise.all([stopped, inFlight.closed]);
+    });
+  });
+
+  test("server closes idle connections when it stops", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ server, client }) => {
       const idle = client().get("/");
       await idle.response();
       await server.stop({ graceMs: LONG_MS });
       await idle.closed;
     }));
 
-  test("server answers no connection that was silent when it stopped", () =>
-    withServer(serve, () => new Response("text"), async ({ server, client }) => {
+  test("server answers no connection that was silent when it stopped", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ server, client }) => {
       const silent = await client().connected();
       await server.stop({ graceMs: LONG_MS });
       // The kernel may keep a connection for itself until something is sent.
@@ -108,10 +123,10 @@ export function stopContract(serve: Serve): void {
       await silent.closed;
     }));
 
-  test("server says so where it closes a connection that could be used again", async () => {
+  test("server says so where it closes a connection that could be used again", async (trial) => {
     const called = deferred();
     const finish = deferred();
-    await withServer(serve, async () => {
+    await trial.withServer(async () => {
       called.resolve();
       await finish.promise;
       return new Response("finished");
@@ -134,9 +149,9 @@ export function stopContract(serve: Serve): void {
       ["a request that never ends", "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nbody"],
     ] as const
   ) {
-    test(`server cuts off ${what} at the deadline`, async () => {
+    test(`server cuts off ${what} at the deadline`, async (trial) => {
       const called = deferred();
-      await withServer(serve, async (request) => {
+      await trial.withServer(async (request) => {
         called.resolve();
         if (request.url.endsWith("/stream")) return new Response(new ReadableStream());
         await request.text().catch(() => {});
@@ -151,17 +166,17 @@ export function stopContract(serve: Serve): void {
     });
   }
 
-  test("server cuts off a head that never ends at the deadline", () =>
-    withServer(serve, () => new Response("text"), async ({ server, client }) => {
+  test("server cuts off a head that never ends at the deadline", (trial) =>
+    trial.withServer(() => new Response("text"), async ({ server, client }) => {
       const hung = await client().connected();
       hung.send("GET / HTTP/1.1\r\nhost: h\r\nx-");
       await client().get("/").response();
       await Promise.all([server.stop({ graceMs: 50 }), hung.closed]);
     }));
 
-  test("server stops once, however often it is told, and may be told to hurry", async () => {
+  test("server stops once, however often it is told, and may be told to hurry", async (trial) => {
     const called = deferred();
-    await withServer(serve, () => {
+    await trial.withServer(() => {
       called.resolve();
       return new Promise<Response>(() => {});
     }, async ({ server, client }) => {

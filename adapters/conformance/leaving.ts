@@ -1,19 +1,16 @@
 /** Streams, and clients that leave, do not read, or do not send what they should. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { aborted, deferred, type Serve, turn, until, withServer } from "./running_server.ts";
+import type { RawClient } from "./raw_client.ts";
+import { aborted, type AddCase, deferred, turn } from "./trial.ts";
 
 const encoder = new TextEncoder();
 
-/** More than the kernel and any server buffer for one client. */
-const CHUNK_BYTES = 256 * 1024;
-const CHUNKS_MAX = 400;
-
-export function leavingContract(serve: Serve): void {
-  test("adapter aborts the signal when the client leaves before it is answered", async () => {
+/** Adds the cases of this file. */
+export function leavingCases(test: AddCase): void {
+  test("adapter aborts the signal when the client leaves before it is answered", async (trial) => {
     const called = deferred<AbortSignal>();
-    await withServer(serve, async (_, info) => {
+    await trial.withServer(async (_, info) => {
       called.resolve(info.signal);
       await aborted(info.signal);
       return new Response("too late");
@@ -28,11 +25,11 @@ export function leavingContract(serve: Serve): void {
     });
   });
 
-  test("adapter aborts the signal that is first asked for after the client left", async () => {
+  test("adapter aborts the signal that is first asked for after the client left", async (trial) => {
     const called = deferred();
     const left = deferred();
     const seen = deferred();
-    await withServer(serve, async (_, info) => {
+    await trial.withServer(async (_, info) => {
       called.resolve();
       await left.promise;
       await aborted(info.signal);
@@ -50,9 +47,9 @@ export function leavingContract(serve: Serve): void {
   });
 
   for (const how of ["at once", "later", "as a stream"]) {
-    test(`adapter does not abort the signal of an answer sent ${how}`, async () => {
+    test(`adapter does not abort the signal of an answer sent ${how}`, async (trial) => {
       const signals: AbortSignal[] = [];
-      await withServer(serve, (_, info) => {
+      await trial.withServer((_, info) => {
         signals.push(info.signal);
         if (how === "at once") return new Response("text");
         if (how === "later") return turn().then(() => new Response("text"));
@@ -71,10 +68,10 @@ export function leavingContract(serve: Serve): void {
     });
   }
 
-  test("adapter cancels a stream and aborts the signal when the client leaves, and reports nothing", async () => {
+  test("adapter cancels a stream and aborts the signal when the client leaves, and reports nothing", async (trial) => {
     const cancelled = deferred();
     const signalled = deferred();
-    await withServer(serve, (_, info) => {
+    await trial.withServer((_, info) => {
       void aborted(info.signal).then(signalled.resolve);
       return new Response(
         new ReadableStream({
@@ -95,7 +92,7 @@ export function leavingContract(serve: Serve): void {
     });
   });
 
-  test("adapter cancels a silent stream when the client leaves", async () => {
+  test("adapter cancels a silent stream when the client leaves", async (trial) => {
     const cancelled = deferred();
     const silent = (): Response =>
       new Response(
@@ -104,7 +101,7 @@ export function leavingContract(serve: Serve): void {
           cancel: () => cancelled.resolve(),
         }),
       );
-    await withServer(serve, silent, async ({ client, reports }) => {
+    await trial.withServer(silent, async ({ client, reports }) => {
       const connection = client().get("/");
       await connection.receive("first");
       connection.leave();
@@ -114,9 +111,9 @@ export function leavingContract(serve: Serve): void {
     });
   });
 
-  test("adapter sends each chunk of a stream when it is made", async () => {
+  test("adapter sends each chunk of a stream when it is made", async (trial) => {
     const chunks = [deferred(), deferred()];
-    await withServer(serve, () => {
+    await trial.withServer(() => {
       let next = 0;
       return new Response(
         new ReadableStream({
@@ -138,41 +135,17 @@ export function leavingContract(serve: Serve): void {
     });
   });
 
-  test("adapter pulls no more from a stream when its client does not read", async () => {
-    let pulls = 0;
-    await withServer(serve, () =>
-      new Response(
-        new ReadableStream({
-          pull(controller) {
-            pulls++;
-            if (pulls === CHUNKS_MAX) return controller.close();
-            controller.enqueue(new Uint8Array(CHUNK_BYTES));
-          },
-        }, { highWaterMark: 0 }),
-      ), async ({ client }) => {
-      const connection = await client().connected();
-      connection.pause().get("/");
-      await until(() => pulls > 0);
-      let before: number;
-      do {
-        before = pulls;
-        for (let i = 0; i < 50; i++) await turn();
-      } while (pulls !== before);
-      assert.ok(pulls < CHUNKS_MAX, `it stopped at ${pulls}`);
-    });
-  });
-
   for (
     const [what, misbehave] of [
       ["a bad chunk", (client) => client.send("this is no chunk\r\n")],
       ["a reset", (client) => client.reset()],
       ["an end that comes early", (client) => client.leave()],
-    ] as const satisfies readonly [string, (client: ReturnType<ClientOf>) => void][]
+    ] as const satisfies readonly [string, (client: RawClient) => void][]
   ) {
-    test(`adapter rejects reading a body that is cut by ${what}, and serves on`, async () => {
+    test(`adapter rejects reading a body that is cut by ${what}, and serves on`, async (trial) => {
       const called = deferred();
       const read = deferred<string>();
-      await withServer(serve, async (request) => {
+      await trial.withServer(async (request) => {
         if (request.method === "GET") return new Response("alive");
         called.resolve();
         await request.text().then(
@@ -193,8 +166,6 @@ export function leavingContract(serve: Serve): void {
     });
   }
 }
-
-type ClientOf = Parameters<Parameters<typeof withServer>[2]>[0]["client"];
 
 function streamOf(chunks: readonly string[]): ReadableStream<Uint8Array> {
   let next = 0;

@@ -20,10 +20,14 @@ export function valuesOf(response: RawResponse, name: string): string[] {
   return response.fields.filter(([field]) => field === name).map(([, value]) => value);
 }
 
+/** What is kept of all that a connection received. */
+const BEGINNING_BYTES = 64 * 1024;
+
 /** One connection. */
 export class RawClient {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
+  #beginning = "";
   #isOver = false;
   #wake: () => void = () => {};
   /** Resolves when the connection is closed, by either side or by an error. */
@@ -37,6 +41,9 @@ export class RawClient {
     };
     this.#socket.on("data", (data: Buffer) => {
       this.#received = Buffer.concat([this.#received, data]);
+      if (this.#beginning.length < BEGINNING_BYTES) {
+        this.#beginning += data.toString("latin1", 0, BEGINNING_BYTES);
+      }
       this.#wake();
     });
     this.#socket.on("end", () => {
@@ -96,6 +103,22 @@ export class RawClient {
   resume(): this {
     this.#socket.resume();
     return this;
+  }
+
+  /** Sends no more, and goes on receiving: half of a close. */
+  end(): this {
+    this.#socket.end();
+    return this;
+  }
+
+  /** Bytes that were sent and that the system has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** All that was received, from the beginning, as text. */
+  get received(): string {
+    return this.#beginning;
   }
 
   /** What was received and not yet made a response of, as text. */

@@ -1,0 +1,107 @@
+/** One run of one case: its servers, their reports, clients to them, and what those received. */
+
+import type { FetchHandler, ListenOptions, Server } from "../../runtime/http/fetch_handler.ts";
+import { RawClient } from "./raw_client.ts";
+
+/** Starts a server for a handler: `serve` of an adapter. */
+export type StartServer = (fetch: FetchHandler, options: ListenOptions) => Promise<Server>;
+
+/** Adds a case to the suite: what it states, and how to find out. */
+export type AddCase = (name: string, run: (trial: Trial) => Promise<void>) => void;
+
+export interface RunningServer {
+  readonly server: Server;
+  readonly port: number;
+  /** For `fetch`. */
+  readonly origin: string;
+  /** What was reported, in order. */
+  readonly reports: unknown[];
+  /** Opens a connection, which is closed at the end. */
+  client(): RawClient;
+}
+
+/** One run of one case. */
+export class Trial {
+  readonly start: StartServer;
+  readonly #clients: { readonly client: RawClient; readonly port: number }[] = [];
+
+  constructor(start: StartServer) {
+    this.start = start;
+  }
+
+  /** Calls `body` with a server that answers with `handler`, and stops it. */
+  async withServer(
+    handler: FetchHandler,
+    body: (running: RunningServer) => Promise<void>,
+  ): Promise<void> {
+    const reports: unknown[] = [];
+    const report = (error: unknown): void => void reports.push(error);
+    const server = await this.start(handler, { hostname: "127.0.0.1", port: 0, report });
+    const { port } = server.addr;
+    const client = (): RawClient => {
+      const opened = new RawClient(port);
+      this.#clients.push({ client: opened, port });
+      return opened;
+    };
+    try {
+      await body({ server, port, origin: `http://127.0.0.1:${port}`, reports, client });
+    } finally {
+      this.leave();
+      await server.stop({ graceMs: 0 });
+    }
+  }
+
+  /** Closes all connections: what waits for something on one of them rejects. */
+  leave(): void {
+    for (const { client } of this.#clients) client.leave();
+  }
+
+  /** What the servers sent on each connection, but for what no two servers send alike. */
+  received(): string[] {
+    return this.#clients.map(({ client, port }) =>
+      client.received.replaceAll(/^date: .*\r\n/gim, "").replaceAll(String(port), "PORT")
+    );
+  }
+}
+
+/** A promise and what settles it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+}
+
+export function deferred<T = void>(): Deferred<T> {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => resolve = settle);
+  return { promise, resolve };
+}
+
+/** Resolves when `signal` has aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Resolves when `condition` holds, which is looked at after every turn of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+/** Resolves with what `measure` says once that has stayed the same for fifty turns. */
+export async function settled(measure: () => number): Promise<number> {
+  let last = measure();
+  for (let turns = 0; turns < 50; turns++) {
+    await turn();
+    const next = measure();
+    if (next !== last) turns = 0;
+    last = next;
+  }
+  return last;
+}
+
+/** Lets everything happen that could happen now. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}

@@ -1,0 +1,12 @@
+/** The adapter of the runtime that the tests run on, against the conformance suite. */
+
+import { test } from "node:test";
+import { conformance } from "../../adapters/conformance.ts";
+import { listen } from "../../adapters/listen.ts";
+import { RUNTIME } from "../support/runtime.ts";
+import { startBare } from "./bare_server.ts";
+import { GAPS } from "./gaps.ts";
+
+const gaps = GAPS[RUNTIME];
+console.log(`${gaps.length} declared gaps on ${RUNTIME}`);
+for (const { name, run } of conformance(listen, { gaps, bare: startBare })) test(name, run);

@@ -120,7 +120,8 @@ async function runSuites(runtimes: readonly Runtime[], filter: string): Promise<
     }
   };
   await Promise.all(Array.from({ length: SUITES_AT_ONCE }, runThem));
-  return suites.sort((a, b) => RUNTIMES.indexOf(a.runtime) - RUNTIMES.indexOf(b.runtime));
+  const order: readonly string[] = runtimes;
+  return suites.sort((a, b) => order.indexOf(a.runtime) - order.indexOf(b.runtime));
 }
 
 function expectedTests(): number {

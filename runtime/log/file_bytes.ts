@@ -8,7 +8,7 @@ import type { DiskFile } from "./disk.ts";
 import { unreadable } from "./log_reader.ts";
 
 /** Bytes to read at a time, from the end, when zeros are looked for there. */
-const ZEROS_BYTES = 64 * 1024;
+const ZEROS_BYTES = 4096;
 
 /** From where to where, and how both are called. */
 export interface Copy {

@@ -113,9 +113,7 @@ export function endCases(test: AddCase): void {
     const ends = new Ends();
     await trial.withServer((_, info) => {
       ends.watch(info);
-      return new Response(
-        new ReadableStream({ start: (controller) => controller.enqueue(encoder.encode("first")) }),
-      );
+      return new Response(silentStream());
     }, async ({ client }) => {
       const connection = client().get("/");
       await connection.receive("first");
@@ -153,9 +151,7 @@ export function endCases(test: AddCase): void {
     const ends = new Ends();
     await trial.withServer((_, info) => {
       ends.watch(info);
-      return new Response(
-        new ReadableStream({ start: (controller) => controller.enqueue(encoder.encode("first")) }),
-      );
+      return new Response(silentStream());
     }, async ({ client, server }) => {
       await client().get("/").receive("first");
       await server.stop({ graceMs: 0 });
@@ -163,6 +159,11 @@ export function endCases(test: AddCase): void {
       ends.equal([false]);
     });
   });
+}
+
+/** A stream of which nothing comes after "first". */
+function silentStream(): ReadableStream<Uint8Array> {
+  return new ReadableStream({ start: (controller) => controller.enqueue(encoder.encode("first")) });
 }
 
 /** A stream of `chunks`, which then ends, or fails. */

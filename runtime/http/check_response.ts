@@ -1,12 +1,22 @@
 /**
- * What a handler answered with is looked at before it is used: JavaScript knows no types, and
- * what is no response would fail far from whoever made it.
+ * What a handler or a lifecycle step has returned is looked at before it is used: JavaScript knows
+ * no types, and what is no response would fail far from whoever made it.
  */
 
-/** Whether `value` is a Response; servers replace the class, so its name must do. */
+/** Whether `value` is a Response. */
 export function isResponse(value: unknown): value is Response {
+  return isCalled(value, "Response");
+}
+
+/** Whether `value` is a Request. */
+export function isRequest(value: unknown): value is Request {
+  return isCalled(value, "Request");
+}
+
+/** Servers replace the classes, so their names must do. */
+function isCalled(value: unknown, name: string): boolean {
   return typeof value === "object" && value !== null && Symbol.toStringTag in value &&
-    value[Symbol.toStringTag] === "Response";
+    value[Symbol.toStringTag] === name;
 }
 
 /** @throws {TypeError} if `value` is no Response. */

@@ -11,7 +11,7 @@ import { localsOf, shareLocals, traceparentOf } from "../context.ts";
 import { AlcedoError, messageOf } from "../errors.ts";
 import { FINISH_TURNS } from "../limits.ts";
 import { closing } from "./app_handler.ts";
-import { isResponse } from "./check_response.ts";
+import { isRequest, isResponse } from "./check_response.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 import { isWriteMethod } from "./methods.ts";
 import { relayBody } from "./relayed_body.ts";
@@ -249,12 +249,6 @@ function checkRequest(outcome: unknown, method: string): Request {
     );
   }
   return outcome;
-}
-
-/** Whether `value` is a Request; servers replace the class, so its name must do. */
-function isRequest(value: unknown): value is Request {
-  return typeof value === "object" && value !== null && Symbol.toStringTag in value &&
-    value[Symbol.toStringTag] === "Request";
 }
 
 /** What is known of an exchange whose request is `request` now. */

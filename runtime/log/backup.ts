@@ -8,7 +8,7 @@
 import { encodeHex } from "#std/encoding/hex";
 import { copySnapshot } from "./copy_snapshot.ts";
 import type { DiskFile } from "./disk.ts";
-import { copyBytes, writeFully } from "./file_bytes.ts";
+import { codeOf, copyBytes, writeFully } from "./file_bytes.ts";
 import { OPEN } from "./frame.ts";
 import { CheckedFramer } from "./framer.ts";
 import {
@@ -82,8 +82,7 @@ async function wholeEnd(
   try {
     held = await holdLog(path, disk);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (NOT_HELD.has(code)) return undefined;
+    if (NOT_HELD.has(codeOf(error))) return undefined;
     throw error;
   }
   try {

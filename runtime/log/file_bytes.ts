@@ -40,13 +40,19 @@ export function copyBytes(source: DiskFile, target: DiskFile, copy: Copy): void 
   }
 }
 
+/** Fills `into` with the bytes from `offset` on, as far as there are any; returns how many. */
+export function readUpTo(file: DiskFile, into: Uint8Array, offset: number): number {
+  let filled = 0;
+  for (let read = -1; read !== 0 && filled < into.length; filled += read) {
+    read = file.read(into.subarray(filled), offset + filled);
+  }
+  return filled;
+}
+
 /** Fills `into` with the bytes from `offset` on. */
 export function readFully(file: DiskFile, into: Uint8Array, offset: number, name: string): void {
-  for (let done = 0; done < into.length;) {
-    const read = file.read(into.subarray(done), offset + done);
-    if (read === 0) throw unreadable(name, `it became shorter while it was read`);
-    done += read;
-  }
+  if (readUpTo(file, into, offset) === into.length) return;
+  throw unreadable(name, `it became shorter while it was read`);
 }
 
 /** The code of an error: a POSIX name, or one of our own. */
@@ -83,9 +89,7 @@ export function zerosFrom(file: DiskFile, from: number, size: number): number {
   let end = size;
   while (end > from) {
     const bytes = new Uint8Array(Math.min(ZEROS_BYTES, end - from));
-    for (let read = -1, at = 0; at < bytes.length && read !== 0; at += read) {
-      read = file.read(bytes.subarray(at), end - bytes.length + at);
-    }
+    readUpTo(file, bytes, end - bytes.length);
     const last = bytes.findLastIndex((byte) => byte !== 0);
     end -= bytes.length - 1 - last;
     if (last >= 0) break;

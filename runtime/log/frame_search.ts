@@ -5,6 +5,7 @@
 
 import { READ_BYTES } from "../limits.ts";
 import type { DiskFile } from "./disk.ts";
+import { readUpTo } from "./file_bytes.ts";
 import {
   emptyHead,
   FRAME_BYTES_MIN,
@@ -39,7 +40,7 @@ export function findFrame(file: DiskFile, search: FrameSearch): FrameReader | un
   const view = new DataView(buffer.buffer);
   const head = emptyHead();
   for (let base = from; base < size;) {
-    const filled = readAll(file, buffer, base);
+    const filled = readUpTo(file, buffer, base);
     const last = filled - HEAD_BYTES;
     for (let at = nextMagic(view, 0, last); at >= 0; at = nextMagic(view, at + 1, last)) {
       if (!isHead(buffer, view, at) || !isKnown(buffer, view, at)) continue;
@@ -68,14 +69,6 @@ function nextMagic(view: DataView, at: number, last: number): number {
     if (hasMagic(view, at)) return at;
     at++;
   }
-}
-
-function readAll(file: DiskFile, into: Uint8Array, offset: number): number {
-  let filled = 0;
-  for (let read = -1; read !== 0 && filled < into.length; filled += read) {
-    read = file.read(into.subarray(filled), offset + filled);
-  }
-  return filled;
 }
 
 /** What is known of the frames behind a damaged place. */

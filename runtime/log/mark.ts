@@ -14,6 +14,7 @@ import { decodeHex, encodeHex } from "#std/encoding/hex";
 import { crc32c } from "./crc32c.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { Durability } from "./event_log.ts";
+import { readUpTo } from "./file_bytes.ts";
 import { getUint64, setUint64 } from "./frame.ts";
 
 /** What a slot says. */
@@ -70,9 +71,7 @@ export function readMark(disk: Disk, path: string): FoundMark | undefined {
 
 function readRecords(file: DiskFile): Uint8Array {
   const bytes = new Uint8Array(3 * SLOT_BYTES);
-  for (let at = 0, read = -1; at < bytes.length && read !== 0; at += read) {
-    read = file.read(bytes.subarray(at), at);
-  }
+  readUpTo(file, bytes, 0);
   return bytes;
 }
 

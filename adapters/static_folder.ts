@@ -17,6 +17,7 @@ const lstat = promisify(fs.lstat);
 const open = promisify(fs.open);
 const read = promisify(fs.read);
 const realpath = promisify(fs.realpath.native);
+const stat = promisify(fs.stat);
 
 /** A pipe is not waited for, a terminal not made ours, a link that has just been put there not followed. */
 const FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY |
@@ -61,7 +62,13 @@ async function openBelow(
   names: readonly string[],
 ): Promise<OpenFile | "folder" | "moved" | undefined> {
   const base = root === "/" ? "" : root;
-  const path = await realpath([base, ...names].join("/") || "/");
+  const asked = [base, ...names].join("/") || "/";
+  const path = await realpath(asked).catch(async (error: NodeJS.ErrnoException) => {
+    // Bun looks twice: what was replaced between is not there under its old name, "a.txt (deleted)".
+    if (error.code === "ENOENT" && await isThere(asked)) return undefined;
+    throw error;
+  });
+  if (path === undefined) return "moved";
   if (path !== root && !path.startsWith(`${base}/`)) return undefined;
   const fd = await open(path, FLAGS).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
@@ -81,6 +88,8 @@ async function openBelow(
     if (!isHandedOn) await close(fd);
   }
 }
+
+const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
 
 /**
  * Whether what is open as `fd` is the file at `path`, which has no links in it; or was, until

@@ -7,7 +7,15 @@ import { EVENT_BYTES } from "./application.ts";
 import type { Bench, Findings } from "./bench.ts";
 import { findRedis } from "./databases.ts";
 import type { Runtime } from "./runtimes.ts";
-import { type BenchServer, PURE, REDIS, type ServerKind, SQLITE, startServer } from "./server.ts";
+import {
+  type BenchServer,
+  EXCLUSIVE_SQLITE,
+  PURE,
+  REDIS,
+  type ServerKind,
+  SQLITE,
+  startServer,
+} from "./server.ts";
 import { milliseconds, whole } from "./table.ts";
 import { loadInTurns, summarize, type Summary } from "./throughput.ts";
 import { checkWrites } from "./write.ts";
@@ -22,7 +30,7 @@ interface Row extends Summary {
 /** Measures durable writes beside databases. */
 export async function benchRivals(bench: Bench, runtimes: readonly Runtime[]): Promise<Findings> {
   const hasRedis = findRedis() !== undefined;
-  const kinds = [PURE, SQLITE, ...(hasRedis ? [REDIS] : [])];
+  const kinds = [PURE, SQLITE, EXCLUSIVE_SQLITE, ...(hasRedis ? [REDIS] : [])];
   const data: Row[] = [];
   for (const runtime of runtimes) {
     bench.say(`rivals on ${runtime}`);
@@ -54,7 +62,8 @@ export async function benchRivals(bench: Bench, runtimes: readonly Runtime[]): P
       ]),
       notes: [
         "targets: against SQLite 10 at 64 connections, 1 at one; against Redis 1.2 at 64 and 256",
-        "SQLite: WAL, synchronous=FULL, a transaction for each request, on node with node:http",
+        "SQLite: WAL, synchronous=FULL, a transaction for each request, in a fetch handler",
+        "exclusive: the same with locking_mode=EXCLUSIVE, and on node with node:http",
         hasRedis
           ? "Redis: appendfsync=always, a Unix socket, one client that sends a turn's commands at " +
             "once, on node with node:http; its processor time is counted, too"

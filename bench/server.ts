@@ -19,6 +19,8 @@ export interface ServerKind {
   readonly format?: ServerPlan["format"];
   /** @default {false} */
   readonly hasMetrics?: boolean;
+  /** @default {false} */
+  readonly isExclusive?: boolean;
 }
 
 /** One that runs. */
@@ -42,6 +44,11 @@ export const NODE_HTTP: ServerKind = { name: "node:http", file: "node_http.ts", 
 
 export const PLAIN: ServerKind = { ...PURE, name: "Alcedo, plain log", format: "plain" };
 export const SQLITE: ServerKind = { name: "SQLite", file: "sqlite.ts", style: "pure" };
+export const EXCLUSIVE_SQLITE: ServerKind = {
+  ...SQLITE,
+  name: "SQLite, exclusive",
+  isExclusive: true,
+};
 export const REDIS: ServerKind = { name: "Redis", file: "redis.ts", style: "pure" };
 
 /** Starts a server, whose log or database is in `folder`. */
@@ -59,6 +66,7 @@ export async function startServer(
     eventsFile,
     format: kind.format ?? "checked",
     hasMetrics: kind.hasMetrics ?? false,
+    isExclusive: kind.isExclusive ?? false,
     databaseSocket: redis?.socket ?? "",
   };
   const running: Running = start(runtime, `servers/${kind.file}`, [JSON.stringify(plan)]);
@@ -73,7 +81,7 @@ export async function startServer(
     async end() {
       await running.kill();
       if (redis !== undefined) return await redis.count();
-      if (kind === SQLITE) return countInSqlite(eventsFile);
+      if (kind.file === SQLITE.file) return countInSqlite(eventsFile);
       return kind.file === "alcedo.ts" ? await countInLog(eventsFile) : undefined;
     },
     async [Symbol.asyncDispose]() {

@@ -12,12 +12,29 @@ import { FLUSH_BYTES_MAX, PENDING_BYTES_MAX, RETRY_AFTER_S } from "./limits.ts";
 import type { Commit, EventLog } from "./log/event_log.ts";
 import type { Version } from "./models.ts";
 
-/** A commit on its way to the disk. */
-export interface PendingCommit<Model> extends Commit {
+/**
+ * A commit on its way to the disk. A class, and no literal: V8 comes to make literals that live
+ * for a moment among what lives for long, where they keep all that they refer to.
+ */
+export class PendingCommit<Model> implements Commit {
+  readonly events: readonly Uint8Array[];
+  readonly bytes: number;
   /** The sequence of the log once the commit is in it. */
   readonly sequence: number;
   /** The model that shows it. */
   version: Version<Model>;
+
+  constructor(
+    events: readonly Uint8Array[],
+    bytes: number,
+    sequence: number,
+    version: Version<Model>,
+  ) {
+    this.events = events;
+    this.bytes = bytes;
+    this.sequence = sequence;
+    this.version = version;
+  }
 }
 
 /** Why nothing can be written: room may come back, a failed log may not. */

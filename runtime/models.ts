@@ -11,7 +11,7 @@ import type { App } from "./app.ts";
 import { AlcedoError, type HttpError } from "./errors.ts";
 
 /** A model, and the newest commit that can be seen in it. */
-export interface Version<Model> {
+export class Version<Model> {
   readonly model: Model;
   /** The sequence of that commit. */
   sequence: number;
@@ -19,7 +19,12 @@ export interface Version<Model> {
    * Why nothing made from this model may leave any more: it shows commits that the log
    * lost, or an event that was applied by half.
    */
-  lost: HttpError | undefined;
+  lost: HttpError | undefined = undefined;
+
+  constructor(model: Model, sequence: number) {
+    this.model = model;
+    this.sequence = sequence;
+  }
 }
 
 /** What `updateModel` has been seen to do. Once in place, always in place. */
@@ -35,7 +40,7 @@ export class Models<Model, Event> {
   constructor(app: App<Model, Event>, model: Model, sequence: number, style: Style) {
     this.#app = app;
     this.#style = style;
-    this.#newest = this.#durable = { model, sequence, lost: undefined };
+    this.#newest = this.#durable = new Version(model, sequence);
   }
 
   /** The model that the next write is handled with. */
@@ -69,7 +74,7 @@ export class Models<Model, Event> {
   /** Makes the result of {@linkcode apply} the newest model. */
   keep(after: Model, sequence: number): Version<Model> {
     if (isSameObject(after, this.#newest.model)) this.#newest.sequence = sequence;
-    else this.#newest = { model: after, sequence, lost: undefined };
+    else this.#newest = new Version(after, sequence);
     return this.#newest;
   }
 
@@ -110,7 +115,7 @@ export class Models<Model, Event> {
 
   /** Begins anew from a model that shows all commits up to `sequence`, which are durable. */
   reset(model: Model, sequence: number): void {
-    this.#newest = this.#durable = { model, sequence, lost: undefined };
+    this.#newest = this.#durable = new Version(model, sequence);
   }
 }
 

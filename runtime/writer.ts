@@ -11,7 +11,7 @@ import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
 import { Deadlines, type Expiring } from "./deadlines.ts";
 import { AlcedoError, AnsweredError, type HttpError, refusal, unavailable } from "./errors.ts";
-import type { GroupCommit } from "./group_commit.ts";
+import { type GroupCommit, PendingCommit } from "./group_commit.ts";
 import { COMMIT_BYTES_MAX } from "./limits.ts";
 import { sizeInCommit } from "./log/event_log.ts";
 import { isPromise, type Models, type Version } from "./models.ts";
@@ -92,12 +92,33 @@ class Write<Model, Event> implements Expiring {
 }
 
 /** A write in the queue. */
-interface Waiting<Model, Event> {
+class Waiting<Model, Event> implements EventListenerObject {
   readonly job: WriteJob<Model, Event>;
+  readonly #onLeave: (waiting: Waiting<Model, Event>) => void;
   /** The job's signal, once it is listened to. */
-  signal: AbortSignal | undefined;
-  /** Called when its client leaves. */
-  readonly leave: () => void;
+  #signal: AbortSignal | undefined = undefined;
+
+  constructor(job: WriteJob<Model, Event>, onLeave: (waiting: Waiting<Model, Event>) => void) {
+    this.job = job;
+    this.#onLeave = onLeave;
+  }
+
+  /** Listens whether its client leaves, or has left. */
+  listen(): void {
+    const { signal } = this.job;
+    if (signal?.aborted) return this.handleEvent();
+    this.#signal = signal;
+    signal?.addEventListener("abort", this, { once: true });
+  }
+
+  unlisten(): void {
+    this.#signal?.removeEventListener("abort", this);
+  }
+
+  /** Called by the signal. */
+  handleEvent(): void {
+    this.#onLeave(this);
+  }
 }
 
 /** The writer of an engine. */
@@ -107,6 +128,7 @@ export class Writer<Model, Event> {
   readonly #deadlines: Deadlines;
   readonly #slab = new Slab();
   readonly #onExpire = (write: Write<Model, Event>): void => this.#expire(write);
+  readonly #onLeave = (waiting: Waiting<Model, Event>): void => this.#drop(waiting);
   /** A set keeps its order, and lets go at once of those that leave. */
   readonly #queue = new Set<Waiting<Model, Event>>();
   /** Those of them that came in this turn of the event loop. */
@@ -145,11 +167,7 @@ export class Writer<Model, Event> {
       job.failed(unavailable("too many writes wait"), 0);
       return;
     }
-    const waiting: Waiting<Model, Event> = {
-      job,
-      signal: undefined,
-      leave: () => this.#drop(waiting),
-    };
+    const waiting = new Waiting(job, this.#onLeave);
     this.#queue.add(waiting);
     this.#newInQueue.push(waiting);
     this.#watch();
@@ -164,7 +182,7 @@ export class Writer<Model, Event> {
       const [next] = this.#queue;
       if (next === undefined) break;
       this.#queue.delete(next);
-      next.signal?.removeEventListener("abort", next.leave);
+      next.unlisten();
       this.#start(next.job);
     }
     this.#isPumping = false;
@@ -265,10 +283,7 @@ export class Writer<Model, Event> {
       this.#isWatching = false;
       if (this.#active?.expiresAt === Infinity) this.#deadlines.start(this.#active);
       for (const waiting of this.#newInQueue.splice(0)) {
-        if (!this.#queue.has(waiting)) continue;
-        waiting.signal = waiting.job.signal;
-        waiting.signal?.addEventListener("abort", waiting.leave, { once: true });
-        if (waiting.signal?.aborted) this.#drop(waiting);
+        if (this.#queue.has(waiting)) waiting.listen();
       }
     });
   }
@@ -292,8 +307,8 @@ export class Writer<Model, Event> {
     const decoded = this.#codec.decode(bytes);
     if (write.bytes === 0) {
       // Most writes save one event, and a literal has room for no more: `push` makes 16.
-      write.events = [decoded];
-      write.encoded = [bytes];
+      write.events = Array.of(decoded);
+      write.encoded = Array.of(bytes);
     } else {
       write.events.push(decoded);
       write.encoded.push(bytes);
@@ -373,7 +388,7 @@ export class Writer<Model, Event> {
     }
     const sequence = commits.sequenceAfter(events.length);
     const produced = models.keep(after, sequence);
-    commits.push({ events: encoded, bytes, sequence, version: produced });
+    commits.push(new PendingCommit(encoded, bytes, sequence, produced));
     job.answered(answer, produced, sequence);
   }
 }

@@ -17,6 +17,8 @@ export interface ServerPlan {
   readonly format: "checked" | "plain";
   /** Whether requests and syncs are counted, as with `--admin-addr`. */
   readonly hasMetrics: boolean;
+  /** Whether a database in the process has its file for itself. */
+  readonly isExclusive: boolean;
   /** Where the database listens that it uses, if that is a server itself. */
   readonly databaseSocket: string;
 }

@@ -14,6 +14,6 @@ let writes = 0;
 const port = await listenForWrites(async (body) => {
   await client.rPush("events", body);
   writes++;
-});
+}, { isRaw: true });
 // How often Redis syncs is its own business: it does not say.
 reportWhenAsked(port, () => ({ writes, flushes: 0, logBytes: 0 }));

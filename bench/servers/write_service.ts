@@ -1,7 +1,7 @@
 /**
  * A service that keeps every body it is sent, on the runtime's own server: how it keeps them is
- * what the rivals differ in. On Node it is `node:http` itself, which is quicker than any fetch
- * handler there: a rival may be as good as its user can make it.
+ * what the rivals differ in. On Node it is a fetch handler on `@hono/node-server`, or `node:http`
+ * itself, which is quicker there: a rival may be as good as its user can make it.
  */
 
 import { Buffer } from "node:buffer";
@@ -25,8 +25,11 @@ declare const Bun: {
 /** Keeps a body; it is durable when what it returns resolves, or at once. */
 export type Save = (body: Buffer) => Promise<unknown> | undefined;
 
-/** Starts the service; resolves with its port. */
-export async function listenForWrites(save: Save): Promise<number> {
+/** Starts the service, on Node `isRaw` or not; resolves with its port. */
+export async function listenForWrites(
+  save: Save,
+  { isRaw }: { readonly isRaw: boolean },
+): Promise<number> {
   const hostname = "127.0.0.1";
   const answer = async (request: Request): Promise<Response> => {
     await save(Buffer.from(await request.arrayBuffer()));
@@ -36,7 +39,11 @@ export async function listenForWrites(save: Save): Promise<number> {
     return Deno.serve({ hostname, port: 0, onListen: () => {} }, answer).addr.port;
   }
   if ("Bun" in globalThis) return Bun.serve({ hostname, port: 0, fetch: answer }).port;
-  return await listenOnNode(hostname, save);
+  if (isRaw) return await listenOnNode(hostname, save);
+  const { serve } = await import("@hono/node-server");
+  return new Promise((resolve) => {
+    serve({ hostname, port: 0, fetch: answer }, ({ port }) => resolve(port));
+  });
 }
 
 function listenOnNode(hostname: string, save: Save): Promise<number> {

@@ -73,8 +73,8 @@ export async function talk(path: string): Promise<void> {
       }
       terminal.prompt();
     }
+    console.log(); // The cursor is behind a prompt.
     if (isGone) throw new StartError("the server closed the connection");
-    console.log(); // What was begun ends here: with Ctrl-D, the cursor is behind the prompt.
   } finally {
     terminal.close();
     connection.close();

@@ -62,14 +62,14 @@ function open(path: string): Promise<ControlSocket> {
 /** A client, and all that it has got so far. */
 async function client(path: string, text: string | Uint8Array = "") {
   const socket = connect({ path, allowHalfOpen: true });
-  let got = "";
+  let got = "", error: unknown;
   socket.setEncoding("utf8").on("data", (text: string) => got += text);
-  socket.on("error", () => {}); // That the server has gone is told by its close.
+  socket.on("error", (thrown) => error = thrown); // Its close follows.
   const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(got)));
   socket.on("end", () => socket.end());
   await once(socket, "connect");
   socket.write(text);
-  return { socket, closed, got: () => got };
+  return { socket, closed, got: () => got, error: () => error };
 }
 
 /** Waits until a client has got an answer that ends so. */
@@ -110,6 +110,15 @@ test("a client that has said all gets all answers", async () => {
     assert.equal(answer, "1\nOK\nERROR: unexpected arguments\n2\nOK\n");
     assert.equal(await ask(path, "exit\ncount\n"), "");
     assert.equal(await ask(path, ""), "");
+  });
+});
+
+test("a client that still sends when it has said exit is heard out, and not cut off", async () => {
+  await withSocket(async (path) => {
+    const { socket, closed, error } = await client(path, "count\nexit\n");
+    socket.end(new Uint8Array(1_000_000)); // More than the system keeps for who does not read.
+    assert.equal(await closed, "1\nOK\n");
+    assert.equal(error(), undefined);
   });
 });
 

@@ -236,9 +236,11 @@ testWithScript("ctl at a terminal completes, remembers, and leaves what goes on"
       await terminal.types("show 'a\\\r", "  ");
       await terminal.types("b'\r", '["a\\nb"]\r\nOK\r\n');
       await terminal.sees("> ");
+      await terminal.types("show 'never\\\r", "  ");
       await terminal.types("nonsense", "nonsense");
-      await terminal.types("\x03", "> ");
-      await terminal.types("\x1b[A", "b'"); // Up, three times.
+      await terminal.types("\x03", "> "); // It leaves both lines.
+      await terminal.types("\x1b[A", "show 'never\\"); // Up, into the history.
+      await terminal.types("\x1b[A", "b'");
       await terminal.types("\x1b[A", "show 'a\\");
       await terminal.types("\x1b[A", "tick");
       await terminal.types("\x1b[A", "fail");

@@ -30,7 +30,7 @@ const SECTIONS: readonly (readonly [title: string, kinds: readonly string[]])[] 
 ];
 
 /** The modules beside `mod.ts` that can be imported: the servers, and what they must do. */
-const SUBPATHS = ["deno", "bun", "node", "conformance"] as const;
+const SUBPATHS = ["deno", "bun", "node", "conformance", "worker"] as const;
 
 interface Tag {
   readonly kind: string;

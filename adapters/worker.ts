@@ -52,7 +52,10 @@ const HEALTHY = encodeResponse({ status: 200, headers: new Map(), body: new Uint
  * ```ts
  * import { serveWorker } from "alcedo/worker";
  *
- * serveWorker((request) => new Response(`You asked for ${new URL(request.url).pathname}\n`));
+ * function handle(request: Request): Response {
+ *   return new Response(`You asked for ${new URL(request.url).pathname}\n`);
+ * }
+ * if (import.meta.main) serveWorker(handle);
  * ```
  */
 export function serveWorker(handler: FetchHandler, options: ServeWorkerOptions = {}): void {

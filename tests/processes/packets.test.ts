@@ -87,9 +87,28 @@ for (const name of ["raw_get", "raw_post"]) {
 }
 
 test("packet lengths are right at each size of their own", () => {
-  for (const length of [0, 127, 128, 255, 256, 16_383, 16_384, 20_000, 70_000, 2_097_152]) {
+  for (
+    const length of [
+      0,
+      127,
+      128,
+      255,
+      256,
+      4080,
+      4090,
+      4096,
+      16_383,
+      16_384,
+      20_000,
+      70_000,
+      2_097_152,
+    ]
+  ) {
     const body = new Uint8Array(length).fill(120);
-    const headers = new Map([["X", ["é".repeat(Math.floor(length / 2))]]]);
+    const headers = new Map([
+      ["X", ["x".repeat(length), "é".repeat(Math.floor(length / 2))]],
+      ["Y", ["behind them"]],
+    ]);
     const packet = encodeResponse({ status: 200, headers, body });
     assert.equal(new DataView(packet.buffer).getInt32(0, true), packet.length - SIZE_BYTES);
     assert.deepEqual(decodeResponse(messageOf(packet)), { status: 200, headers, body });

@@ -106,7 +106,9 @@ export type ErrorCode =
   /** What the application's module exports, or one of its functions returns, is unusable. */
   | "bad_application"
   /** The application's `lifecycle` could not be started. */
-  | "start_failed";
+  | "start_failed"
+  /** What came from a pool or a worker is no packet, or none that was to be expected. */
+  | "bad_packet";
 
 /** A condition that a caller can tell apart by its `code`. */
 export class AlcedoError extends Error {

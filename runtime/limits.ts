@@ -145,3 +145,12 @@ export const FINISH_TURNS: number = 20;
 
 /** Milliseconds that exchanges in flight get when a server stops. */
 export const STOP_GRACE_MS: number = 10_000;
+
+/** Bytes of a message between a pool and its workers: what its size, an int32, can say. */
+export const PACKET_BYTES_MAX: number = 2 ** 31 - 1;
+
+/**
+ * Header names in a message, and values of one name: twice what servers take. It bounds what is made
+ * of a message that says it has many.
+ */
+export const PACKET_FIELDS_MAX: number = 4096;

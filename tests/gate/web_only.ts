@@ -19,8 +19,18 @@ const PACKAGES: readonly string[] = [
   "#std/http/negotiation",
   "#std/http/status",
   "#std/media_types/content_type",
+  "@bare-ts/lib",
   "@msgpack/msgpack",
 ];
+
+/** Where those packages begin that have not one file for each thing, as `#std` has. */
+const ENTRIES: Readonly<Record<string, string>> = {
+  "@bare-ts/lib": "node_modules/@bare-ts/lib/dist/index.js",
+  "@msgpack/msgpack": "node_modules/@msgpack/msgpack/dist.esm/index.mjs",
+};
+
+/** What packages import by names of their own, and what that is where there is no platform. */
+const INNER_IMPORTS: Readonly<Record<string, string>> = { "#dev": "../../imports/dev.js" };
 
 /** What `runtime/` may import with `import type` alone. */
 const TYPE_PACKAGES: readonly string[] = ["hono"];
@@ -44,15 +54,14 @@ export function webOnlyComplaints(files: readonly SourceFile[]): string[] {
 /** The same for the code of the packages that `runtime/` may import. */
 export function packageComplaints(): string[] {
   const paths = PACKAGES.map((name) =>
-    name.startsWith("#std/")
-      ? name.replace(/^#std\/(.*)$/, "node_modules/deno-std/$1.js")
-      : `node_modules/${name}/dist.esm/index.mjs`
+    ENTRIES[name] ?? name.replace(/^#std\/(.*)$/, "node_modules/deno-std/$1.js")
   );
   const complaints: string[] = [];
   for (const path of paths) { // Grows while it is read: what they import is read as well.
     const file = { path, text: readFileSync(join(ROOT, path), "utf8") };
     complaints.push(...globalComplaints(file, PLATFORM_GLOBALS, "is of one platform"));
-    for (const { specifier } of importsOf(file.text)) {
+    for (const { specifier: imported } of importsOf(file.text)) {
+      const specifier = INNER_IMPORTS[imported] ?? imported;
       const target = posix.join(posix.dirname(path), specifier);
       if (!specifier.startsWith(".")) complaints.push(`${path}: imports "${specifier}"`);
       else if (!paths.includes(target)) paths.push(target);

@@ -3,7 +3,8 @@
  *
  * This is the public face, and the command when it is run: `deno run -A mod.ts app.ts`.
  * Everything else is private, except the server adapters under `alcedo/deno`, `alcedo/bun`
- * and `alcedo/node`, and what a server must do under `alcedo/conformance`.
+ * and `alcedo/node`, what a server must do under `alcedo/conformance`, and workers of a pool under
+ * `alcedo/worker`.
  *
  * @module
  */

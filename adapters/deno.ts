@@ -4,18 +4,15 @@
  * leaves out: normal URLs, a signal that means "the client has left", a bounded stop.
  */
 
-import type {
-  FetchHandler,
-  ListenOptions,
-  RequestInfo,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
+import { Guard, type ServedExchange } from "./_guard.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { isWholeServer, normalRequest } from "./_normal_request.ts";
 import { isHost, isNormalUrl } from "./_normal_url.ts";
+import { refusedRequest } from "./_refused_request.ts";
 import { relayBody } from "../runtime/http/relayed_body.ts";
 import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
@@ -60,7 +57,10 @@ export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise
 }
 
 function start(fetch: FetchHandler, options: ListenOptions): Server {
-  const { hostname, port, report } = resolveListenOptions(options);
+  const limits = resolveListenOptions(options);
+  const { hostname, port, report } = limits;
+  // Deno's own bound of 64 KiB does for those who do not ask for another.
+  const guard = new Guard(fetch, { limits, headerBytesMax: limits.headerBytesMax });
   /**
    * The answers that handlers owe, and what ends streams. Once `shutdown` was called, Deno has
    * no way left to close a connection (aborting its signal then fails), but it closes those
@@ -81,7 +81,9 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       // Called with what is wrong with a response, and with what ended a body half-way; in
       // the second case the page is thrown away.
       onError: (error) => {
-        if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
+        if (error !== LATE && !(cutting.signal.aborted && error === cutting.signal.reason)) {
+          report(error);
+        }
         return defaultErrorPage(500);
       },
     }, answer);
@@ -91,22 +93,36 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
-    if (!isServedMethod(method)) return defaultErrorPage(501);
-    if (mayHaveBody(method) && !hasKnownCoding(request)) return defaultErrorPage(501);
     const exchange = new Exchange(request, info, cutting.signal);
+    if (!isServedMethod(method) || mayHaveBody(method) && !hasKnownCoding(request)) {
+      return refuse(501, request, exchange);
+    }
     if (isNormalUrl(url) && !isWholeServer(method, url)) {
       if (!hasDeepPath(url) || isHost(request.headers.get("host") ?? "")) {
-        return respond(request, exchange);
+        return respond(() => guard.fetch(request, exchange), exchange);
       }
-      return defaultErrorPage(400);
+      return refuse(400, request, exchange);
     }
     const normal = normalRequest(request, fallback, () => exchange.signal);
-    return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
+    if (normal === undefined) return refuse(400, request, exchange);
+    return respond(() => guard.fetch(normal, exchange), exchange);
   }
 
-  function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
+  function refuse(
+    status: number,
+    { method, headers }: Request,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
+    const request = refusedRequest(method, headers, fallback);
+    return respond(() => guard.refuse(status, request, exchange), exchange);
+  }
+
+  function respond(
+    ask: () => Response | Promise<Response>,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
     try {
-      const response = fetch(request, exchange);
+      const response = ask();
       if (!(response instanceof Promise)) return exchange.finish(response);
       return new Promise((resolve) => {
         const settle = (answer: Response): void => {
@@ -168,14 +184,38 @@ function failingResponse(reason: unknown): Response {
   return new Response(body, { status: 503 });
 }
 
+/** What ends the answer to a body that is late, and so its connection. */
+const LATE = new Error("The body did not arrive in time");
+
+/**
+ * `response`, at whose end its connection is closed. Deno reads on what is left of a body, for ever,
+ * and knows no other way to end that: the client gets all of the page, and not the end of the last chunk.
+ */
+function endedResponse(response: Response): Response {
+  const { status, body } = response;
+  const headers = new Headers(response.headers);
+  headers.delete("content-length");
+  const reader = body?.getReader();
+  const relayed = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader?.read() ?? { done: true, value: undefined };
+      if (!done) return controller.enqueue(value);
+      // Once it has what came before it; that is in the next turn.
+      setTimeout(() => controller.error(LATE));
+    },
+  }, { highWaterMark: 0 });
+  return new Response(relayed, { status, headers });
+}
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
-class Exchange implements RequestInfo {
+class Exchange implements ServedExchange {
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
   #over: ((isComplete: boolean) => void) | undefined = undefined;
+  #isBodyLate = false;
 
   constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
     this.#request = request;
@@ -223,9 +263,14 @@ class Exchange implements RequestInfo {
     void this.signal;
   }
 
+  bodyIsLate(): void {
+    this.#isBodyLate = true;
+  }
+
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {
     this.#isAnswered = true;
+    if (this.#isBodyLate && canBeRead(response)) response = endedResponse(response);
     if (!(response instanceof Response) || isStaticBody(response)) {
       if (this.#over !== undefined) this.#tellWhenTaken(this.#over);
       return response;
@@ -260,6 +305,11 @@ class Exchange implements RequestInfo {
   #leave(): void {
     this.#left?.abort(new DOMException("The client has left", "AbortError"));
   }
+}
+
+function canBeRead(response: Response): boolean {
+  return response instanceof Response && !response.bodyUsed && response.body?.locked !== true &&
+    response.status >= 200 && ![204, 205, 304].includes(response.status);
 }
 
 let muted = false;

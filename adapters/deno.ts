@@ -81,9 +81,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       // Called with what is wrong with a response, and with what ended a body half-way; in
       // the second case the page is thrown away.
       onError: (error) => {
-        if (error !== LATE && !(cutting.signal.aborted && error === cutting.signal.reason)) {
-          report(error);
-        }
+        if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
         return defaultErrorPage(500);
       },
     }, answer);
@@ -184,29 +182,6 @@ function failingResponse(reason: unknown): Response {
   return new Response(body, { status: 503 });
 }
 
-/** What ends the answer to a body that is late, and so its connection. */
-const LATE = new Error("The body did not arrive in time");
-
-/**
- * `response`, at whose end its connection is closed. Deno reads on what is left of a body, for ever,
- * and knows no other way to end that: the client gets all of the page, and not the end of the last chunk.
- */
-function endedResponse(response: Response): Response {
-  const { status, body } = response;
-  const headers = new Headers(response.headers);
-  headers.delete("content-length");
-  const reader = body?.getReader();
-  const relayed = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader?.read() ?? { done: true, value: undefined };
-      if (!done) return controller.enqueue(value);
-      // Once it has what came before it; that is in the next turn.
-      setTimeout(() => controller.error(LATE));
-    },
-  }, { highWaterMark: 0 });
-  return new Response(relayed, { status, headers });
-}
-
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements ServedExchange {
   readonly #request: Request;
@@ -215,7 +190,6 @@ class Exchange implements ServedExchange {
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
   #over: ((isComplete: boolean) => void) | undefined = undefined;
-  #isBodyLate = false;
 
   constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
     this.#request = request;
@@ -263,14 +237,12 @@ class Exchange implements ServedExchange {
     void this.signal;
   }
 
-  bodyIsLate(): void {
-    this.#isBodyLate = true;
-  }
+  /** Deno closes no connection of whose body somebody may still read, however it is answered. */
+  bodyIsLate(): void {}
 
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {
     this.#isAnswered = true;
-    if (this.#isBodyLate && canBeRead(response)) response = endedResponse(response);
     if (!(response instanceof Response) || isStaticBody(response)) {
       if (this.#over !== undefined) this.#tellWhenTaken(this.#over);
       return response;
@@ -305,11 +277,6 @@ class Exchange implements ServedExchange {
   #leave(): void {
     this.#left?.abort(new DOMException("The client has left", "AbortError"));
   }
-}
-
-function canBeRead(response: Response): boolean {
-  return response instanceof Response && !response.bodyUsed && response.body?.locked !== true &&
-    response.status >= 200 && ![204, 205, 304].includes(response.status);
 }
 
 let muted = false;

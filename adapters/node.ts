@@ -12,7 +12,6 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
 import { fallbackAuthority, formatAddress } from "./_address.ts";
@@ -49,10 +48,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
     hostname: fallback,
     // Besides what was answered elsewhere only a URL that cannot be gets here.
-    errorHandler: (error) => error === ANSWERED ? undefined : defaultErrorPage(400),
+    errorHandler: (error) => {
+      if (error !== ANSWERED && entering !== undefined) void refuseFirst(400, entering);
+    },
   });
   const answerer = createAnswerer(report);
   let stopping = false;
+  /** The exchange that is being handed over: Hono does not say of which it makes no request. */
+  let entering: ServerResponse | undefined;
 
   function answer(request: Request, { outgoing }: HttpBindings): Response | Promise<Response> {
     const exchange = new Exchange(outgoing, answerer);
@@ -114,6 +117,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
     if (status !== 0) return void refuseFirst(status, outgoing);
+    entering = outgoing;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
   server.on("connect", (incoming, socket) => {
@@ -164,7 +168,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
     headersTimeout: headerTimeoutMs,
     requestTimeout: 0,
     // How often it looks whether a header is late: they are at most so much later.
-    connectionsCheckingInterval: Math.min(1000, Math.max(20, headerTimeoutMs / 4)),
+    connectionsCheckingInterval: Math.min(1000, Math.max(20, Math.ceil(headerTimeoutMs / 4))),
     keepAliveTimeout: idleTimeoutMs,
     keepAliveTimeoutBuffer: 0,
   };

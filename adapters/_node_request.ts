@@ -126,8 +126,12 @@ const PARSER_STATUS: Readonly<Record<string, number>> = {
 function statusOf(
   { code = "", rawPacket = new Uint8Array(), bytesParsed = 0 }: ParserError,
 ): number {
-  if (code !== "HPE_INVALID_METHOD") return PARSER_STATUS[code] ?? 400;
   const text = new TextDecoder("latin1").decode(rawPacket);
+  if (code === "HPE_HEADER_OVERFLOW" && /^[A-Z-]+ \S*$/.test(text.slice(0, bytesParsed))) {
+    // It came no further than the URL.
+    return 414;
+  }
+  if (code !== "HPE_INVALID_METHOD") return PARSER_STATUS[code] ?? 400;
   const line = text.slice(text.lastIndexOf("\n", Math.max(0, bytesParsed - 1)) + 1);
   return /^[\w!#$%&'*+.^`|~-]+ [\/*]/.test(line) ? 501 : 400;
 }

@@ -23,6 +23,7 @@ const MIB = 1024 * 1024;
 /** Adds the cases of this file. */
 export function limitCases(test: AddCase): void {
   sizeCases(test);
+  largeHeaderCases(test);
   headerCases(test);
   slowBodyCases(test);
   countCases(test);
@@ -66,6 +67,19 @@ function sizeCases(test: AddCase): void {
       );
     });
   }
+}
+
+function largeHeaderCases(test: AddCase): void {
+  test("adapter takes a URL and a header that are larger than usual, where the limits are", (trial) =>
+    trial.withServer(
+      ({ url, headers }) => new Response(`${url.length} ${headers.get("x-a")?.length}`),
+      async ({ client }) => {
+        const fields = `host: h\r\nx-a: ${"a".repeat(16_000)}\r\n`;
+        const response = await client().get(`/${"a".repeat(11_991)}`, fields).response();
+        assert.equal(response.body.toString(), "12000 16000");
+      },
+      { urlBytesMax: 12_000, headerBytesMax: 30_000 },
+    ));
 }
 
 function headerCases(test: AddCase): void {

@@ -34,6 +34,12 @@ test("adapter prints nothing, whatever handlers and clients do", async () => {
   assert.deepEqual([quiet.stderr(), quiet.stdout(), code], ["", "reports: 5\n", 0]);
 });
 
+test("adapter answers 414 or 431 to a URL beyond what the platform takes, or as Deno does 400", () =>
+  new Trial(listen).withServer(() => new Response("text"), async ({ client }) => {
+    const { status } = await client().get(`/${"a".repeat(70_000)}`).response();
+    assert.equal(status, { node: 414, bun: 431, deno: 400 }[RUNTIME]);
+  }));
+
 // Bun looks every four seconds, and would cut both off at the second look.
 const SILENCE_MS = RUNTIME === "bun" || process.env["ALCEDO_LONG"] ? 9_000 : 1_000;
 

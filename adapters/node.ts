@@ -168,7 +168,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
     headersTimeout: headerTimeoutMs,
     requestTimeout: 0,
     // How often it looks whether a header is late: they are at most so much later.
-    connectionsCheckingInterval: Math.min(1000, Math.max(20, Math.ceil(headerTimeoutMs / 4))),
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(headerTimeoutMs / 4) || 1000),
     keepAliveTimeout: idleTimeoutMs,
     keepAliveTimeoutBuffer: 0,
   };

@@ -41,10 +41,11 @@ test("adapter answers 414 or 431 to a URL beyond what the platform takes, or as 
   }));
 
 // Bun looks every four seconds, and would cut both off at the second look.
+const LARGE_BYTES = 16 * 1024 * 1024;
 const SILENCE_MS = RUNTIME === "bun" || process.env["ALCEDO_LONG"] ? 9_000 : 1_000;
 
 test(
-  "adapter lets a handler and a silent stream take longer than a connection may be idle",
+  "adapter lets a handler, a silent stream and a slow reader take longer than a connection may be idle",
   { timeout: 30_000 },
   () =>
     new Trial(listen).withServer(async (request) => {
@@ -53,6 +54,7 @@ test(
         await wait();
         return new Response("text");
       }
+      if (request.url.endsWith("/large")) return new Response("x".repeat(LARGE_BYTES));
       let pulls = 0;
       return new Response(
         new ReadableStream({
@@ -65,8 +67,11 @@ test(
         }),
       );
     }, async ({ client }) => {
+      const reader = (await client().connected()).get("/large").pause();
       const clients = [client().get("/handler"), client().get("/stream")];
       const responses = await Promise.all(clients.map((connection) => connection.response()));
       assert.deepEqual(responses.map(({ body }) => body.toString()), ["text", "text"]);
+      const { body, isWhole } = await reader.resume().response();
+      assert.deepEqual([body.length, isWhole], [LARGE_BYTES, true]);
     }, { idleTimeoutMs: 200 }),
 );

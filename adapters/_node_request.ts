@@ -70,6 +70,8 @@ export function outgoingOn(
   const outgoing = new ServerResponse(incoming);
   outgoing.assignSocket(connection);
   outgoing.once("finish", () => connection.destroySoon());
+  // After a CONNECT nobody else listens, and a client that leaves would end the process.
+  connection.on("error", () => {});
   return outgoing;
 }
 

@@ -165,11 +165,11 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
   const { headerBytesMax = HEADER_BYTES_MAX, headerTimeoutMs, idleTimeoutMs } = limits;
   return {
     maxHeaderSize: headerBytesMax,
-    headersTimeout: headerTimeoutMs,
+    headersTimeout: Math.ceil(headerTimeoutMs),
     requestTimeout: 0,
     // How often it looks whether a header is late: they are at most so much later.
     connectionsCheckingInterval: Math.min(1000, Math.ceil(headerTimeoutMs / 4) || 1000),
-    keepAliveTimeout: idleTimeoutMs,
+    keepAliveTimeout: Math.ceil(idleTimeoutMs),
     keepAliveTimeoutBuffer: 0,
   };
 }

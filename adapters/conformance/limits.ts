@@ -283,6 +283,28 @@ function refusalCases(test: AddCase): void {
   for (const [what, status, request] of REFUSED) refuse(what, status, request);
   refuse("a request that cannot be read", 400, "GET / HTTP/1.1\r\nhost: h\r\nx y: z\r\n\r\n");
 
+  for (const method of ["CONNECT", "TRACE"]) {
+    test(`adapter serves on when the client leaves before the page for a refused ${method} is there`, async (trial) => {
+      const [asked, finish] = [deferred(), deferred()];
+      const refuse = async (): Promise<Response> => {
+        asked.resolve();
+        await finish.promise;
+        return new Response("too late", { status: 501 });
+      };
+      const handler = Object.assign(() => new Response("alive"), { refuse });
+      await trial.withServer(handler, async ({ client, reports }) => {
+        const connection = client().get("h:1", "host: h:1\r\n", method);
+        // Where the platform answers a target of this kind itself, nobody is asked.
+        await Promise.race([asked.promise, connection.receive("HTTP/1.1 400")]);
+        connection.reset();
+        await connection.closed;
+        finish.resolve();
+        assert.equal((await client().get("/").response()).body.toString(), "alive");
+        assert.deepEqual(reports, []);
+      });
+    });
+  }
+
   test("adapter answers 500 and reports once when the page of a refusal fails", (trial) => {
     const refuse = (): Response => {
       throw new Error("a fault");

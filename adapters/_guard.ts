@@ -21,6 +21,8 @@ import { TrustedProxies } from "./_trusted_proxies.ts";
 export interface ServedExchange extends RequestInfo {
   /** The body did not arrive in time: the connection is to end with the answer. */
   bodyIsLate(): void;
+  /** Set if there can be a body, and a limit to its time. */
+  timeBody: ((copy: Request) => void) | undefined;
 }
 
 /** What a {@linkcode Guard} is made of. */
@@ -69,8 +71,11 @@ export class Guard {
       if (client === undefined) return this.refuse(400, request, exchange);
       ({ request, info } = client);
     }
-    if (this.#bodyTimes !== undefined && mayHaveBody(request.method)) {
-      this.#bodyTimes.watch(request, () => exchange.bodyIsLate());
+    const times = this.#bodyTimes;
+    if (times !== undefined && mayHaveBody(request.method)) {
+      const onLate = () => exchange.bodyIsLate();
+      times.watch(request, onLate);
+      exchange.timeBody = (copy) => times.watch(copy, onLate);
     }
     return this.#counted(this.#fetch(request, info));
   }

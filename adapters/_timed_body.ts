@@ -4,7 +4,8 @@
  * counted: a client has no part in it.
  *
  * Nothing is put around a request: it gets other methods, which costs next to nothing where a new
- * `Request` costs as much as all the rest of its way. A copy, `new Request(request)`, has its own.
+ * `Request` costs as much as all the rest of its way. A copy, `new Request(request)`, has its own, and
+ * has to be watched by itself.
  */
 
 import { Deadlines, type Expiring } from "../runtime/deadlines.ts";

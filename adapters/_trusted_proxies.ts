@@ -187,6 +187,10 @@ class ForwardedInfo implements RequestInfo {
     return this.#info.signal;
   }
 
+  get timeBody(): RequestInfo["timeBody"] {
+    return this.#info.timeBody;
+  }
+
   hasStaticBody(response: Response): boolean {
     return this.#info.hasStaticBody?.(response) ?? false;
   }

@@ -178,6 +178,7 @@ function bytesToCount(headerBytesMax: number | undefined): number | undefined {
  * that takes long, a stream, and an answer that takes long to be sent must be spared from it.
  */
 class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #request: Request;
   readonly #server: HttpServer;
   readonly #idleTimeout: number;

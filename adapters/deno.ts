@@ -184,6 +184,7 @@ function failingResponse(reason: unknown): Response {
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;

@@ -176,6 +176,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
 class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #outgoing: ServerResponse;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;

@@ -90,6 +90,10 @@ class LoggedExchange implements RequestInfo {
     return formatTraceparent(this.#trace);
   }
 
+  get timeBody(): RequestInfo["timeBody"] {
+    return this.#info.timeBody;
+  }
+
   header(name: string): string | null {
     const info = this.#info;
     return info.header === undefined ? this.#request.headers.get(name) : info.header(name);

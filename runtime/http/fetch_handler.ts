@@ -44,6 +44,11 @@ export interface RequestInfo {
    */
   contentLength?(response: Response): string | null;
   /**
+   * Sees to it that the body of a copy of the request arrives in time, as that of the request itself
+   * has to.
+   */
+  readonly timeBody?: ((copy: Request) => void) | undefined;
+  /**
    * The exchange's `traceparent` (W3C Trace Context): the client's trace, or a new one, with an id of
    * its own, which is in the access log. `undefined` where there is none.
    */

@@ -95,6 +95,21 @@ for (const [what, request, page] of REFUSED) {
   });
 }
 
+test("application makes the page for the late body of a request that a step has handed on", async () => {
+  const { app } = diary();
+  const engine = await openEngine({
+    ...app,
+    lifecycle: [{ request: (request) => new Request(request, { headers: { "x-a": "b" } }) }],
+  }, { log: memoryLog() });
+  await new Trial(listen).withServer(engine.fetch, async ({ client }) => {
+    const response = await client().send(`${POST}content-length: 9\r\n\r\nbody`).response();
+    assert.deepEqual([response.status, response.body.toString()], [408, "408 POST 1 empty"]);
+    const answered = await client().send(`${POST}content-length: 4\r\n\r\nbody`).response();
+    assert.equal(answered.body.toString(), "empty");
+  }, LIMITS);
+  await engine.close();
+});
+
 test("application makes the page for a request too many in flight, with Retry-After", async () => {
   const { app, called, finish } = diary();
   const engine = await openEngine(app, { log: memoryLog() });

@@ -19,8 +19,11 @@ import { TrustedProxies } from "./_trusted_proxies.ts";
 
 /** An exchange, as a server shows it to its handler. */
 export interface ServedExchange extends RequestInfo {
-  /** The body did not arrive in time: the connection is to end with the answer. */
-  bodyIsLate(): void;
+  /**
+   * The body did not arrive in time: the connection is to end with the answer. For those that do not
+   * see to that anyway, since it makes every body cost more.
+   */
+  bodyIsLate?(): void;
   /** Set if there can be a body, and a limit to its time. */
   timeBody: ((copy: Request) => void) | undefined;
 }
@@ -34,7 +37,7 @@ export interface GuardOptions {
 
 type Answer = Response | Promise<Response>;
 
-/** Asks a handler, or refuses. */
+/** Asks a handler, or refuses. What it returns late is to be handed to its `waitFor`. */
 export class Guard {
   readonly #fetch: FetchHandler;
   readonly #urlBytesMax: number;
@@ -73,11 +76,11 @@ export class Guard {
     }
     const times = this.#bodyTimes;
     if (times !== undefined && mayHaveBody(request.method)) {
-      const onLate = () => exchange.bodyIsLate();
+      const onLate = exchange.bodyIsLate && (() => exchange.bodyIsLate?.());
       times.watch(request, onLate);
       exchange.timeBody = (copy) => times.watch(copy, onLate);
     }
-    return this.#counted(this.#fetch(request, info));
+    return this.#fetch(request, info);
   }
 
   /** The answer to a request that cannot be handed on. */
@@ -90,13 +93,26 @@ export class Guard {
     if (this.#inFlight >= 2 * this.#requestsMax) {
       return defaultErrorPage(error.status, error.headers);
     }
-    return this.#counted(answerRefusal(this.#fetch, error, request, exchange));
+    return answerRefusal(this.#fetch, error, request, exchange);
   }
 
-  #counted(answer: Answer): Answer {
-    if (!(answer instanceof Promise)) return answer;
+  /**
+   * `answer.then(use, fail)`, for an answer that is not there at once: until it is, its request is in
+   * flight. Here, so that to count takes no promise of its own.
+   */
+  waitFor<Use>(
+    answer: Promise<Response>,
+    use: (response: Response) => Use | Promise<Use>,
+    fail: (error: unknown) => Use | Promise<Use>,
+  ): Promise<Use> {
     this.#inFlight++;
-    return answer.finally(() => this.#inFlight--);
+    return answer.then((response) => {
+      this.#inFlight--;
+      return use(response);
+    }, (error) => {
+      this.#inFlight--;
+      return fail(error);
+    });
   }
 }
 

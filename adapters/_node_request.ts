@@ -83,7 +83,7 @@ export function outgoingOn(
  */
 export function answerParserErrors(
   server: Server,
-  page: (status: number, outgoing: ServerResponse) => Promise<void>,
+  page: (status: number, outgoing: ServerResponse) => void,
 ): void {
   const refused = new WeakSet<Duplex>();
   const refuse = (error: ParserError, connection: Connection): void => {
@@ -93,7 +93,7 @@ export function answerParserErrors(
       outgoing.once("close", () => refuse(error, connection));
     } else if (outgoing !== undefined || !connection.writable || isUnused(error, connection)) {
       cutOff(error, connection);
-    } else void page(statusOf(error), outgoingOn(connection));
+    } else page(statusOf(error), outgoingOn(connection));
   };
   server.on("clientError", (error: ParserError, connection) => {
     // All that follows on this connection is wrong, too.

@@ -103,7 +103,8 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       const response = ask();
       if (!(response instanceof Promise)) return finish(response, exchange);
       exchange.keepOpen();
-      return response.then(
+      return guard.waitFor(
+        response,
         (late) => finish(late, exchange),
         (error) => failed(error, exchange),
       );

@@ -128,9 +128,10 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
           resolve(answer);
         };
         waiting.add(resolve);
-        response.then(
+        guard.waitFor(
+          response,
           (late) => settle(exchange.finish(late)),
-          (error: unknown) => settle(fail(error, exchange)),
+          (error) => settle(fail(error, exchange)),
         );
       });
     } catch (error) {
@@ -237,9 +238,6 @@ class Exchange implements ServedExchange {
     // A client that leaves is seen only by those who have asked before.
     void this.signal;
   }
-
-  /** Deno closes no connection of whose body somebody may still read, however it is answered. */
-  bodyIsLate(): void {}
 
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {

@@ -49,7 +49,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     hostname: fallback,
     // Besides what was answered elsewhere only a URL that cannot be gets here.
     errorHandler: (error) => {
-      if (error !== ANSWERED && entering !== undefined) void refuseFirst(400, entering);
+      if (error !== ANSWERED && entering !== undefined) refuseFirst(400, entering);
     },
   });
   const answerer = createAnswerer(report);
@@ -81,12 +81,16 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   }
 
   /** Refuses what Hono has never seen. */
-  async function refuseFirst(status: number, outgoing: ServerResponse): Promise<void> {
+  function refuseFirst(status: number, outgoing: ServerResponse): void {
     outgoing.shouldKeepAlive = false;
+    const send = (page: Response): void => answerer.send(outgoing, page);
+    const fail = (error: unknown): void => answerer.fail(outgoing, error);
     try {
-      answerer.send(outgoing, await refuse(status, outgoing, new Exchange(outgoing, answerer)));
+      const page = refuse(status, outgoing, new Exchange(outgoing, answerer));
+      if (page instanceof Promise) void guard.waitFor(page, send, fail);
+      else send(page);
     } catch (error) {
-      answerer.fail(outgoing, error);
+      fail(error);
     }
   }
 
@@ -97,9 +101,10 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     try {
       const response = ask();
       if (!(response instanceof Promise)) return send(outgoing, response);
-      return response.then(
+      return guard.waitFor(
+        response,
         (late) => send(outgoing, late),
-        (error: unknown) => send(outgoing, failurePage(error, report)),
+        (error) => send(outgoing, failurePage(error, report)),
       );
     } catch (error) {
       return send(outgoing, failurePage(error, report));
@@ -108,7 +113,9 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   /** Hands plain text on to Hono, and sends all else. */
   function send(outgoing: ServerResponse, response: Response): Response | Promise<Response> {
-    if (stopping) outgoing.shouldKeepAlive = false;
+    // With any other answer to a body that is late, what is left of it has half a second. (What a
+    // handler returns need not be a response.)
+    if (stopping || response?.status === 408) outgoing.shouldKeepAlive = false;
     if (answerer.isPlainText(response)) return response;
     answerer.send(outgoing, response);
     return answeredElsewhere;
@@ -116,12 +123,12 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
-    if (status !== 0) return void refuseFirst(status, outgoing);
+    if (status !== 0) return refuseFirst(status, outgoing);
     entering = outgoing;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
   server.on("connect", (incoming, socket) => {
-    void refuseFirst(501, outgoingOn(socket as Socket, incoming));
+    refuseFirst(501, outgoingOn(socket as Socket, incoming));
   });
   answerParserErrors(server, refuseFirst);
   // A connection that could not be accepted; the others are as well as before.
@@ -194,10 +201,6 @@ class Exchange implements ServedExchange {
 
   get signal(): AbortSignal {
     return this.#signal ??= this.#watch();
-  }
-
-  bodyIsLate(): void {
-    this.#outgoing.shouldKeepAlive = false;
   }
 
   hasStaticBody(response: Response): boolean {

@@ -47,7 +47,14 @@ export type { Clock } from "./runtime/clock.ts";
 export { bytes, json } from "./runtime/codec.ts";
 export type { Codec, IsJson, ModelCodec } from "./runtime/codec.ts";
 export { modelCodec } from "./runtime/model_codec.ts";
-export type { Engine, Health, ReadTools, WriteTools, Written } from "./runtime/engine.ts";
+export type {
+  Engine,
+  EngineFetch,
+  Health,
+  ReadTools,
+  WriteTools,
+  Written,
+} from "./runtime/engine.ts";
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
 export type {
@@ -55,6 +62,7 @@ export type {
   ListenOptions,
   RequestInfo,
   Server,
+  ServerLimits,
 } from "./runtime/http/fetch_handler.ts";
 export { honoHandler } from "./runtime/hono_handler.ts";
 export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";

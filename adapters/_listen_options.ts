@@ -3,13 +3,31 @@
  * reported where the caller does not say.
  */
 
-import type { ListenOptions } from "../runtime/http/fetch_handler.ts";
+import type { ListenOptions, ServerLimits } from "../runtime/http/fetch_handler.ts";
+import {
+  BODY_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  HEADER_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  REQUESTS_MAX,
+  URL_BYTES_MAX,
+} from "../runtime/limits.ts";
 
 /** The port where none is asked for. */
 export const PORT_DEFAULT = 9000;
 
+/** {@linkcode ServerLimits}, all of them known but one. */
+export interface ResolvedLimits extends Readonly<Required<Omit<ServerLimits, "headerBytesMax">>> {
+  /** Where it costs something, only who asks for it shall pay. */
+  readonly headerBytesMax: number | undefined;
+}
+
 /** {@linkcode ListenOptions}, all of them known. */
-export type ResolvedListenOptions = Readonly<Required<ListenOptions>>;
+export interface ResolvedListenOptions extends ResolvedLimits {
+  readonly hostname: string;
+  readonly port: number;
+  readonly report: (error: unknown) => void;
+}
 
 /** Fills in what `options` leave out. */
 export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
@@ -17,7 +35,22 @@ export function resolveListenOptions(options: ListenOptions): ResolvedListenOpti
     hostname: options.hostname ?? "",
     port: options.port ?? PORT_DEFAULT,
     report: options.report ?? printError,
+    ...resolveLimits(options),
   });
+}
+
+/** Fills in what `limits` leave out. */
+export function resolveLimits(limits: ServerLimits): ResolvedLimits {
+  return {
+    urlBytesMax: limits.urlBytesMax ?? URL_BYTES_MAX,
+    headerBytesMax: limits.headerBytesMax,
+    headerTimeoutMs: limits.headerTimeoutMs ?? HEADER_TIMEOUT_MS,
+    bodyTimeoutMs: limits.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+    idleTimeoutMs: limits.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    connectionsMax: limits.connectionsMax ?? CONNECTIONS_MAX,
+    requestsMax: limits.requestsMax ?? REQUESTS_MAX,
+    trustedProxies: limits.trustedProxies ?? [],
+  };
 }
 
 /**

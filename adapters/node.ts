@@ -4,22 +4,25 @@
  * there at once, is left to it; `_node_answer.ts` sends everything else.
  */
 
-import { createServer, type Server as HttpServer, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type Server as HttpServer,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { defaultErrorPage } from "../runtime/http/error_pages.ts";
-import type {
-  FetchHandler,
-  ListenOptions,
-  RequestInfo,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
+import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
 import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
-import { resolveListenOptions } from "./_listen_options.ts";
+import { Guard, type ServedExchange } from "./_guard.ts";
+import { type ResolvedListenOptions, resolveListenOptions } from "./_listen_options.ts";
 import { type Answerer, createAnswerer } from "./_node_answer.ts";
-import { answerParserErrors, refusalOf } from "./_node_request.ts";
+import { answerParserErrors, outgoingOn, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
+import { refusedRequest } from "./_refused_request.ts";
 import { createStop } from "./_stop.ts";
 
 /** Tells Hono's error handler that there is nothing left to send. */
@@ -34,37 +37,74 @@ answeredElsewhere.catch(() => {});
  * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  const { hostname, port, report } = resolveListenOptions(options);
-  const server = createServer();
+  const limits = resolveListenOptions(options);
+  const { hostname, port, report } = limits;
+  const guard = new Guard(fetch, { limits });
+  const server = createServer(parserLimits(limits));
+  server.maxConnections = limits.connectionsMax;
   const addr = await listening(server, hostname, port);
   const fallback = fallbackAuthority(addr.hostname, addr.port);
   // As a server for HTTP/1 it gets no other bindings than those.
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
     hostname: fallback,
     // Besides what was answered elsewhere only a URL that cannot be gets here.
-    errorHandler: (error) => error === ANSWERED ? undefined : defaultErrorPage(400),
+    errorHandler: (error) => {
+      if (error !== ANSWERED && entering !== undefined) refuseFirst(400, entering);
+    },
   });
   const answerer = createAnswerer(report);
   let stopping = false;
+  /** The exchange that is being handed over: Hono does not say of which it makes no request. */
+  let entering: ServerResponse | undefined;
 
   function answer(request: Request, { outgoing }: HttpBindings): Response | Promise<Response> {
     const exchange = new Exchange(outgoing, answerer);
-    if (isNormalUrl(request.url)) return respond(request, outgoing, exchange);
-    const normal = normalRequest(request, fallback, () => exchange.signal);
-    return normal === undefined ? defaultErrorPage(400) : respond(normal, outgoing, exchange);
+    const { url } = request;
+    const normal = isNormalUrl(url)
+      ? request
+      : normalRequest(request, fallback, () => exchange.signal);
+    if (normal === undefined) return respond(() => refuse(400, outgoing, exchange), outgoing);
+    return respond(() => guard.fetch(normal, exchange), outgoing);
+  }
+
+  /** The page for a request that cannot be handed on; of one without a head, as of an empty one. */
+  function refuse(
+    status: number,
+    { req: { method = "GET", rawHeaders } }: ServerResponse,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
+    const headers: [string, string][] = [];
+    for (let i = 1; i < rawHeaders.length; i += 2) {
+      headers.push([rawHeaders[i - 1] ?? "", rawHeaders[i] ?? ""]);
+    }
+    return guard.refuse(status, refusedRequest(method, headers, fallback), exchange);
+  }
+
+  /** Refuses what Hono has never seen. */
+  function refuseFirst(status: number, outgoing: ServerResponse): void {
+    outgoing.shouldKeepAlive = false;
+    const send = (page: Response): void => answerer.send(outgoing, page);
+    const fail = (error: unknown): void => answerer.fail(outgoing, error);
+    try {
+      const page = refuse(status, outgoing, new Exchange(outgoing, answerer));
+      if (page instanceof Promise) void guard.waitFor(page, send, fail);
+      else send(page);
+    } catch (error) {
+      fail(error);
+    }
   }
 
   function respond(
-    request: Request,
+    ask: () => Response | Promise<Response>,
     outgoing: ServerResponse,
-    exchange: Exchange,
   ): Response | Promise<Response> {
     try {
-      const response = fetch(request, exchange);
+      const response = ask();
       if (!(response instanceof Promise)) return send(outgoing, response);
-      return response.then(
+      return guard.waitFor(
+        response,
         (late) => send(outgoing, late),
-        (error: unknown) => send(outgoing, failurePage(error, report)),
+        (error) => send(outgoing, failurePage(error, report)),
       );
     } catch (error) {
       return send(outgoing, failurePage(error, report));
@@ -73,7 +113,9 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   /** Hands plain text on to Hono, and sends all else. */
   function send(outgoing: ServerResponse, response: Response): Response | Promise<Response> {
-    if (stopping) outgoing.shouldKeepAlive = false;
+    // With any other answer to a body that is late, what is left of it has half a second. (What a
+    // handler returns need not be a response.)
+    if (stopping || response?.status === 408) outgoing.shouldKeepAlive = false;
     if (answerer.isPlainText(response)) return response;
     answerer.send(outgoing, response);
     return answeredElsewhere;
@@ -81,14 +123,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
-    if (status !== 0) {
-      outgoing.shouldKeepAlive = false;
-      return answerer.send(outgoing, defaultErrorPage(status));
-    }
+    if (status !== 0) return refuseFirst(status, outgoing);
+    entering = outgoing;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
-  server.on("connect", (_, socket) => socket.end("HTTP/1.1 501 Not Implemented\r\n\r\n"));
-  answerParserErrors(server);
+  server.on("connect", (incoming, socket) => {
+    refuseFirst(501, outgoingOn(socket as Socket, incoming));
+  });
+  answerParserErrors(server, refuseFirst);
   // A connection that could not be accepted; the others are as well as before.
   server.on("error", report);
 
@@ -125,8 +167,23 @@ function listening(
   });
 }
 
+/** The limits that Node looks after. Bodies have their own. */
+function parserLimits(limits: ResolvedListenOptions): ServerOptions {
+  const { headerBytesMax = HEADER_BYTES_MAX, headerTimeoutMs, idleTimeoutMs } = limits;
+  return {
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: Math.ceil(headerTimeoutMs),
+    requestTimeout: 0,
+    // How often it looks whether a header is late: they are at most so much later.
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(headerTimeoutMs / 4) || 1000),
+    keepAliveTimeout: Math.ceil(idleTimeoutMs),
+    keepAliveTimeoutBuffer: 0,
+  };
+}
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
-class Exchange implements RequestInfo {
+class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #outgoing: ServerResponse;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;

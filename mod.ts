@@ -54,6 +54,7 @@ export type {
   ListenOptions,
   RequestInfo,
   Server,
+  TlsOptions,
 } from "./runtime/http/fetch_handler.ts";
 export { honoHandler } from "./runtime/hono_handler.ts";
 export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";

@@ -3,19 +3,22 @@
  * reported where the caller does not say.
  */
 
-import type { ListenOptions } from "../runtime/http/fetch_handler.ts";
+import type { ListenOptions, TlsOptions } from "../runtime/http/fetch_handler.ts";
 
 /** The port where none is asked for. */
 export const PORT_DEFAULT = 9000;
 
-/** {@linkcode ListenOptions}, all of them known. */
-export type ResolvedListenOptions = Readonly<Required<ListenOptions>>;
+/** {@linkcode ListenOptions}, all of them known; without TLS there is no `tls`. */
+export type ResolvedListenOptions = Readonly<
+  Required<Omit<ListenOptions, "tls">> & { tls: TlsOptions | undefined }
+>;
 
 /** Fills in what `options` leave out. */
 export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
   return Object.freeze({
     hostname: options.hostname ?? "",
     port: options.port ?? PORT_DEFAULT,
+    tls: options.tls,
     report: options.report ?? printError,
   });
 }

@@ -10,9 +10,11 @@ import type {
   ListenOptions,
   RequestInfo,
   Server,
+  TlsOptions,
 } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import { fallbackOrigin, formatAddress } from "./_address.ts";
+import type { SecureOptions } from "./_bun_tls.ts";
 import { failurePage, notAResponse } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
@@ -31,6 +33,8 @@ declare const Bun: {
     maxRequestBodySize: number;
     development: boolean;
     reusePort: boolean;
+    tls?: TlsOptions;
+    http2?: boolean;
     fetch: (request: Request, server: HttpServer) => Response | Promise<Response>;
     error: (error: unknown) => Response;
   }): HttpServer;
@@ -40,6 +44,7 @@ declare const Bun: {
 interface HttpServer {
   readonly hostname: string;
   readonly port: number;
+  readonly pendingRequests: number;
   requestIP(request: Request): { address: string; port: number } | null;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
@@ -47,18 +52,15 @@ interface HttpServer {
 /**
  * Serves `fetch`, and resolves once connections are accepted.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
-export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  return new Promise((resolve) => resolve(start(fetch, options)));
-}
-
-function start(fetch: FetchHandler, options: ListenOptions): Server {
-  const { hostname, port, report } = resolveListenOptions(options);
-  const listen = (host: string): HttpServer =>
+export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
+  const { hostname, port, tls, report } = resolveListenOptions(options);
+  const secure = tls && await import("./_bun_tls.ts");
+  const listen = (host: string, at: number, secureOptions?: SecureOptions): HttpServer =>
     Bun.serve({
       hostname: host,
-      port,
+      port: at,
       // Bun would cut a handler that takes long, and a stream that is silent, after 12 s.
       idleTimeout: 0,
       // A bound on bodies is the business of whoever reads them.
@@ -66,15 +68,22 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       development: false,
       // Bun's default is true outside of development: a taken port would go unnoticed.
       reusePort: false,
+      ...secureOptions,
       fetch: answer,
       // What Bun finds wrong with a response: used before, locked, of status 0.
       error: (error) => failurePage(error, report),
     });
 
-  const server = listenOn(hostname, listen);
-  const fallback = fallbackAuthority(server.hostname, server.port);
+  const secureOptions = tls && secure?.secureOptions(tls);
+  await secure?.claimPort(hostname, port);
+  const server = listenOn(hostname, (host) => listen(host, port, secureOptions));
+  // A server that was stopped has forgotten it.
+  const addr = { hostname: server.hostname, port: server.port };
+  const shared = secure &&
+    new secure.SharedPort(server, (options) => listen(addr.hostname, addr.port, options));
+  const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
 
-  function answer(request: Request): Response | Promise<Response> {
+  function answer(request: Request, server: HttpServer): Response | Promise<Response> {
     if (!isServedMethod(request.method)) return defaultErrorPage(501);
     const exchange = new Exchange(request, server);
     if (hasNormalOrigin(request.url)) return respond(request, exchange);
@@ -135,15 +144,18 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   };
 
   return {
-    addr: { hostname: server.hostname, port: server.port },
-    stop: createStop({
-      drain: async () => {
-        await server.stop();
-        // Connections with a part of a request are left open by that.
-        await server.stop(true);
+    addr,
+    ...shared && { setTls: (tls) => shared.setTls(tls) },
+    stop: createStop(
+      shared ?? {
+        drain: async () => {
+          await server.stop();
+          // Connections with a part of a request are left open by that.
+          await server.stop(true);
+        },
+        cut: () => void server.stop(true),
       },
-      cut: () => void server.stop(true),
-    }),
+    ),
   };
 }
 

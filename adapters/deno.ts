@@ -11,7 +11,7 @@ import type {
   Server,
 } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import { fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { isWholeServer, normalRequest } from "./_normal_request.ts";
@@ -28,6 +28,8 @@ declare const Deno: {
       hostname: string;
       port: number;
       automaticCompression: boolean;
+      cert?: string;
+      key?: string;
       onListen: () => void;
       onError: (error: unknown) => Response;
     },
@@ -53,14 +55,13 @@ const CUT_MS = 100;
 /**
  * Serves `fetch`, and resolves once connections are accepted.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
-export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  return new Promise((resolve) => resolve(start(fetch, options)));
-}
-
-function start(fetch: FetchHandler, options: ListenOptions): Server {
-  const { hostname, port, report } = resolveListenOptions(options);
+export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
+  const { hostname, port, tls, report } = resolveListenOptions(options);
+  const secure = tls && await import("./_deno_tls.ts");
+  const secureOptions = tls && secure?.secureOptions(tls);
+  const exchanges = secure && new secure.SecureExchanges();
   /**
    * The answers that handlers owe, and what ends streams. Once `shutdown` was called, Deno has
    * no way left to close a connection (aborting its signal then fails), but it closes those
@@ -75,6 +76,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     Deno.serve({
       hostname: host,
       port,
+      ...secureOptions,
       // A body leaves as the handler made it, like everywhere else.
       automaticCompression: false,
       onListen: () => {},
@@ -84,10 +86,10 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
         if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
         return defaultErrorPage(500);
       },
-    }, answer);
+    }, exchanges?.watched(answer) ?? answer);
 
   const server = listenOn(hostname, listen);
-  const fallback = fallbackAuthority(server.addr.hostname, server.addr.port);
+  const fallback = fallbackOrigin(server.addr.hostname, server.addr.port, tls);
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
@@ -131,7 +133,9 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     addr: { hostname: server.addr.hostname, port: server.addr.port },
     stop: createStop({
       drain: async () => {
-        await Promise.race([server.shutdown().then(() => server.finished), whenCut]);
+        await exchanges?.http2Over(cutting.signal);
+        const finished = server.shutdown().then(() => server.finished);
+        await Promise.race([finished, whenCut, ...exchanges ? [exchanges.lingered()] : []]);
       },
       cut: () => {
         cutting.abort();
@@ -159,7 +163,7 @@ function hasKnownCoding({ headers }: Request): boolean {
  * 0.9 µs, so it is left to these requests; a handler that reads any field pays that anyway.
  */
 function hasDeepPath(url: string): boolean {
-  return url.indexOf("/", url.indexOf("/", "http://".length) + 1) !== -1;
+  return url.indexOf("/", url.indexOf("/", "https://".length) + 1) !== -1;
 }
 
 /** An answer that ends with its connection. */

@@ -13,10 +13,10 @@ import type {
   RequestInfo,
   Server,
 } from "../runtime/http/fetch_handler.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import { fallbackAuthority, fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { resolveListenOptions } from "./_listen_options.ts";
-import { type Answerer, createAnswerer } from "./_node_answer.ts";
+import { type Answerer, createAnswerer, type Outgoing } from "./_node_answer.ts";
 import { answerParserErrors, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
@@ -31,16 +31,20 @@ answeredElsewhere.catch(() => {});
  * Serves `fetch`, and resolves once connections are accepted. It replaces the global `Request`
  * and `Response` by subclasses of them that are cheap to make.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  const { hostname, port, report } = resolveListenOptions(options);
-  const server = createServer();
+  const { hostname, port, tls, report } = resolveListenOptions(options);
+  const secure = tls && (await import("./_node_tls.ts")).createSecureServer(
+    tls,
+    answerHttp2,
+  );
+  const server: HttpServer = secure?.server ?? createServer();
   const addr = await listening(server, hostname, port);
-  const fallback = fallbackAuthority(addr.hostname, addr.port);
+  const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
   // As a server for HTTP/1 it gets no other bindings than those.
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
-    hostname: fallback,
+    hostname: fallbackAuthority(addr.hostname, addr.port),
     // Besides what was answered elsewhere only a URL that cannot be gets here.
     errorHandler: (error) => error === ANSWERED ? undefined : defaultErrorPage(400),
   });
@@ -79,6 +83,15 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     return answeredElsewhere;
   }
 
+  async function answerHttp2(request: Request | number, outgoing: Outgoing): Promise<void> {
+    if (typeof request === "number") return answerer.send(outgoing, defaultErrorPage(request));
+    try {
+      answerer.send(outgoing, await fetch(request, new Exchange(outgoing, answerer)));
+    } catch (error) {
+      answerer.send(outgoing, failurePage(error, report));
+    }
+  }
+
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
     if (status !== 0) {
@@ -94,6 +107,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   return {
     addr,
+    ...secure && { setTls: secure.setTls },
     stop: createStop({
       drain: () =>
         new Promise((resolve) => {
@@ -102,8 +116,12 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
           // (Deno's types do not know the second.)
           Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
           server.close(() => resolve());
+          secure?.drain();
         }),
-      cut: () => server.closeAllConnections(),
+      cut: () => {
+        server.closeAllConnections();
+        secure?.cut();
+      },
     }),
   };
 }
@@ -127,11 +145,11 @@ function listening(
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
 class Exchange implements RequestInfo {
-  readonly #outgoing: ServerResponse;
+  readonly #outgoing: Outgoing;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;
 
-  constructor(outgoing: ServerResponse, answerer: Answerer) {
+  constructor(outgoing: Outgoing, answerer: Answerer) {
     this.#outgoing = outgoing;
     this.#answerer = answerer;
   }

@@ -35,6 +35,17 @@ export interface ServerSettings {
    */
   adminAddr?: string;
   /**
+   * A file with the server's certificate in PEM, and behind it those that lead to one that clients
+   * know. It makes the server one for HTTPS; at SIGHUP it is read again.
+   * @default none
+   */
+  tlsCert?: string;
+  /**
+   * The file with its private key, in PEM and without a passphrase.
+   * @default none
+   */
+  tlsKey?: string;
+  /**
    * Writes each exchange to standard output, as JSON or logfmt.
    * @default {"off"}
    */
@@ -113,6 +124,8 @@ export interface ServerSettings {
 export interface ResolvedSettings {
   readonly addr: Address;
   readonly adminAddr: Address | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
   readonly accessLog: AccessFormat | "off";
   readonly eventsFile: string;
   readonly eventsFormat: LogFormat;
@@ -158,6 +171,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "where to serve /healthz, /readyz, /metrics; without HOST on loopback",
     fallback: "none",
     parse: parseLoopback,
+  },
+  tlsCert: {
+    flag: "tls-cert",
+    value: "FILE",
+    help: "the certificate to serve HTTPS with, in PEM; read again at SIGHUP",
+    fallback: "none",
+    parse: (text) => text,
+  },
+  tlsKey: {
+    flag: "tls-key",
+    value: "FILE",
+    help: "the private key of that certificate",
+    fallback: "none",
+    parse: (text) => text,
   },
   accessLog: {
     flag: "access-log",
@@ -362,6 +389,8 @@ export function resolveSettings(
       (settings.adminAddr === undefined
         ? undefined
         : parse("adminAddr", "adminAddr", settings.adminAddr)),
+    tlsCert: given("tlsCert") ?? settings.tlsCert,
+    tlsKey: given("tlsKey") ?? settings.tlsKey,
     accessLog: given("accessLog") ?? settings.accessLog ?? "off",
     eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,
     eventsFormat: given("eventsFormat") ?? settings.eventsFormat ?? "checked",

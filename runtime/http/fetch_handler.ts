@@ -53,6 +53,14 @@ export type FetchHandler = (
   info: RequestInfo,
 ) => Response | Promise<Response>;
 
+/** A certificate and the key to it. */
+export interface TlsOptions {
+  /** The certificate in PEM, and behind it those that lead to one that clients know. */
+  readonly cert: string;
+  /** The private key of the first of them, in PEM and without a passphrase. */
+  readonly key: string;
+}
+
 /** Options of an adapter's `serve`. */
 export interface ListenOptions {
   /**
@@ -66,6 +74,11 @@ export interface ListenOptions {
    */
   port?: number;
   /**
+   * Serves HTTPS, TLS 1.2 at least, as HTTP/2 or HTTP/1.1, whichever a client asks for.
+   * @default none: HTTP/1.1 without TLS
+   */
+  tls?: TlsOptions;
+  /**
    * Called once for each error that no answer could carry: one that the handler threw, or
    * one that ended a response's body half-way.
    * @default prints the error with its stack to standard error
@@ -77,6 +90,15 @@ export interface ListenOptions {
 export interface Server {
   /** Where it listens, with the real port. */
   readonly addr: { readonly hostname: string; readonly port: number };
+  /**
+   * Gives another certificate to the connections to come; those that are there go on with theirs.
+   * If it rejects, nothing has changed. Without TLS there is none, and none where the platform
+   * cannot do it, which is Deno.
+   *
+   * @throws {SyntaxError} if one of the two is not what it should be.
+   * @throws {RangeError} if the key is not that of the certificate.
+   */
+  setTls?(tls: TlsOptions): Promise<void>;
   /**
    * Stops accepting at once, closes idle connections, lets exchanges in flight finish, and
    * resolves when the last connection is closed. After `graceMs` milliseconds what is

@@ -1,0 +1,221 @@
+/**
+ * HTTP/2 on Node: connections that a TLS server hands on, whose streams become requests, and
+ * answers that are sent like those of HTTP/1.1.
+ */
+
+import { type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from "node:http";
+import {
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { TLSSocket } from "node:tls";
+import type { Outgoing } from "./_node_answer.ts";
+import { isHost, isNormalUrl, normalUrl } from "./_normal_url.ts";
+import { isServedMethod } from "./_served_method.ts";
+
+/** Exchanges at once on one connection: as many as other servers allow; Node has no bound. */
+const STREAMS_MAX = 128;
+
+/** Bytes of a header; the same as Node's for HTTP/1.1. */
+const HEADER_BYTES_MAX = 16 * 1024;
+
+/** Milliseconds after which a connection without an exchange is closed. */
+const IDLE_MS = 60_000;
+
+/** Answers a request, or refuses it with a status. */
+export type AnswerHttp2 = (request: Request | number, outgoing: Outgoing) => void;
+
+/** The connections that speak HTTP/2. */
+export class Http2Connections {
+  readonly #server = createServer({
+    settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+  });
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(answer: AnswerHttp2) {
+    this.#server.on("session", (session) => this.#begin(session, answer));
+  }
+
+  accept(socket: TLSSocket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** Closes each when its exchanges are over. */
+  drain(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  cut(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  #begin(session: ServerHttp2Session, answer: AnswerHttp2): void {
+    let streams = 0;
+    this.#sessions.add(session);
+    session.once("close", () => this.#sessions.delete(session));
+    session.on("stream", (stream, headers) => {
+      streams++;
+      stream.once("close", () => streams--);
+      // What has gone wrong is seen in how it is closed.
+      stream.on("error", () => {});
+      answer(requestOf(stream, headers), new Http2Outgoing(stream, headers));
+    });
+    session.setTimeout(IDLE_MS, () => {
+      if (streams === 0) session.close();
+    });
+  }
+}
+
+/** The request on `stream`, or the status to refuse it with. */
+function requestOf(stream: ServerHttp2Stream, fields: IncomingHttpHeaders): Request | number {
+  const method = fields[":method"] ?? "";
+  if (!isServedMethod(method)) return 501;
+  const authority = fields[":authority"] ?? fields.host ?? "";
+  const path = fields[":path"] ?? "";
+  const target = method === "OPTIONS" && path === "*" ? "/" : path;
+  if (authority === "" || !isHost(authority) || !target.startsWith("/")) return 400;
+  const raw = `https://${authority}${target}`;
+  const url = isNormalUrl(raw) ? raw : normalUrl(raw, null, "");
+  if (url === undefined) return 400;
+  const headers = new Headers();
+  for (const name in fields) {
+    const value = fields[name];
+    if (!name.startsWith(":") && value !== undefined) headers.append(name, String(value));
+  }
+  headers.set("host", authority);
+  const hasBody = method !== "GET" && method !== "HEAD" && !stream.endAfterHeaders;
+  if (!hasBody) return new Request(url, { method, headers });
+  if (headers.get("expect")?.toLowerCase() === "100-continue") {
+    stream.additionalHeaders({ ":status": 100 });
+  }
+  const init: RequestInit & { duplex: "half" } = {
+    method,
+    headers,
+    body: bodyOf(stream),
+    duplex: "half",
+  };
+  return new Request(url, init);
+}
+
+/** What the client sends, taken as it is read. */
+function bodyOf(stream: ServerHttp2Stream): ReadableStream<Uint8Array> {
+  const chunks = stream.iterator({ destroyOnReturn: false });
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await chunks.next();
+      if (!done) return controller.enqueue(value);
+      // Node takes a stream that was reset for one that has ended.
+      if (stream.aborted) throw new DOMException("The client has left", "AbortError");
+      controller.close();
+    },
+    async cancel() {
+      await chunks.return?.();
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** RFC 9113, section 8.2.2: HTTP/2 says otherwise what these say. */
+const CONNECTION_FIELDS = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+];
+
+/** An answer of HTTP/2, as one of HTTP/1.1. */
+class Http2Outgoing implements Outgoing {
+  readonly req: Outgoing["req"];
+  /** There is none in HTTP/2. */
+  statusMessage = "";
+  strictContentLength = false;
+  readonly #stream: ServerHttp2Stream;
+  /** Bytes that the header has promised and that were not written. */
+  #owed: number | undefined = undefined;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    this.#stream = stream;
+    const { remoteAddress, remotePort } = stream.session?.socket ?? {};
+    this.req = { method: headers[":method"], socket: { remoteAddress, remotePort } };
+    // The client may have more to say, to which nobody listens any more.
+    stream.once("finish", () => {
+      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get destroyed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  get closed(): boolean {
+    return this.#stream.closed;
+  }
+
+  get writableFinished(): boolean {
+    return this.#stream.writableFinished;
+  }
+
+  writeHead(status: number, fields: OutgoingHttpHeaders): void {
+    const sent: OutgoingHttpHeaders = { ":status": status };
+    for (const name in fields) {
+      const value = fields[name];
+      if (value === undefined || CONNECTION_FIELDS.includes(name)) continue;
+      validateHeaderName(name);
+      for (const one of [value].flat()) validateHeaderValue(name, String(one));
+      sent[name] = value;
+    }
+    const length = fields["content-length"];
+    if (length !== undefined) this.#owed = Number(length);
+    // It ends what has no body by itself.
+    this.#stream.respond(sent);
+  }
+
+  flushHeaders(): void {
+    // They have left already.
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#pay(chunk.length);
+    return this.#stream.write(chunk);
+  }
+
+  end(chunk?: string | Uint8Array): void {
+    if (this.#stream.writableEnded) return;
+    if (chunk !== undefined) this.#pay(Buffer.byteLength(chunk));
+    if (this.strictContentLength && (this.#owed ?? 0) > 0) {
+      throw new RangeError(`Cannot send a response: ${this.#owed} bytes of its body are missing`);
+    }
+    this.#stream.end(chunk);
+  }
+
+  destroy(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  once(event: "close" | "drain", listener: () => void): void {
+    this.#stream.once(event, listener);
+  }
+
+  on(event: "close" | "drain", listener: () => void): void {
+    this.#stream.on(event, listener);
+  }
+
+  off(event: "close" | "drain", listener: () => void): void {
+    this.#stream.off(event, listener);
+  }
+
+  #pay(bytes: number): void {
+    if (this.#owed === undefined) return;
+    this.#owed -= bytes;
+    if (this.strictContentLength && this.#owed < 0) {
+      throw new RangeError("Cannot send a response: its body is longer than it says");
+    }
+  }
+}

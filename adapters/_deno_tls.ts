@@ -1,11 +1,15 @@
 /**
- * TLS on Deno, whose servers speak HTTP/2 by themselves, but not as they speak HTTP/1.1: they
- * leave out `host`, drop what is in flight when they shut down, and wait then for every handshake.
- * This file knows what is in flight, and makes up for that.
+ * TLS on Deno, whose servers speak HTTP/2 by themselves, but not as they speak HTTP/1.1: they leave
+ * out `host`, take half a body for a whole one, send a body to HEAD, which ends the connection, and
+ * drop what is in flight when they shut down; and then they wait for every handshake. This file
+ * makes up for that.
  */
 
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import type { TlsOptions } from "../runtime/http/fetch_handler.ts";
+import { signalOf } from "./_deno_signal.ts";
+import { isServedMethod } from "./_served_method.ts";
+import type { BodyTest } from "./_static_body.ts";
 import { checkTls } from "./_tls.ts";
 
 /**
@@ -13,6 +17,9 @@ import { checkTls } from "./_tls.ts";
  * then is most likely a handshake that does not go on: no client that hangs may hold a stop back.
  */
 const LINGER_MS = 1000;
+
+/** Milliseconds that the signal of a client that has left may come after the end of its body. */
+const SIGNAL_MS = 5;
 
 /** What `Deno.serve` is told for TLS. @throws what `checkTls` throws. */
 export function secureOptions({ cert, key }: TlsOptions): TlsOptions {
@@ -29,9 +36,10 @@ export class SecureExchanges {
   #isStopping = false;
   #wake = (): void => {};
 
-  /** `answer`, watched, with a `host` for HTTP/2. */
+  /** `answer`, watched, and made fit for HTTP/2. */
   watched<Info extends { readonly completed: Promise<void> }>(
     answer: Answer<Info>,
+    isStaticBody: BodyTest,
   ): Answer<Info> {
     return (request, info) => {
       // A request of HTTP/1.0 may have none either; what is done then does it no harm.
@@ -45,7 +53,9 @@ export class SecureExchanges {
         this.#wake();
       };
       info.completed.then(over, over);
-      return answer(isHttp2 ? withHost(request) : request, info);
+      if (!isHttp2) return answer(request, info);
+      const response = answer(forHttp2(request), info);
+      return request.method === "HEAD" ? withoutBody(response, isStaticBody) : response;
     };
   }
 
@@ -74,9 +84,69 @@ export class SecureExchanges {
   }
 }
 
-/** `request`, whose own fields cannot be changed, with what its URL has for a host. */
-function withHost(request: Request): Request {
+/** `response` with its header alone, which says how long the body would be if that is known. */
+async function withoutBody(
+  response: Response | Promise<Response>,
+  isStaticBody: BodyTest,
+): Promise<Response> {
+  const answered = await response;
+  if (!(answered instanceof Response) || answered.bodyUsed) return answered;
+  const { status } = answered;
+  const headers = new Headers(answered.headers);
+  // To be asked first: a look at the body makes a stream of it.
+  if (isStaticBody(answered)) {
+    const { byteLength } = await answered.arrayBuffer();
+    if (byteLength > 0) headers.set("content-length", String(byteLength));
+  } else await answered.body?.cancel();
+  return new Response(null, { status, headers });
+}
+
+/**
+ * `request`, whose own fields cannot be changed, with what its URL has for a host; or itself, if it
+ * is none that a handler is asked about.
+ */
+function forHttp2(request: Request): Request {
+  const { method } = request;
+  // Its client says what scheme it has.
+  const url = request.url.replace(/^http:/, "https:");
+  if (!isServedMethod(method) || !URL.canParse(url)) return request;
   const headers = new Headers(request.headers);
-  headers.set("host", request.url.split("/", 3)[2] ?? "");
-  return new Request(request, { headers });
+  headers.set("host", url.split("/", 3)[2] ?? "");
+  const body = request.body && wholeBody(request, request.body);
+  const init: RequestInit & { duplex: "half" } = { method, headers, body, duplex: "half" };
+  // Deno's own, and not asked for before anybody wants it.
+  return Object.defineProperty(new Request(url, init), "signal", { get: () => request.signal });
+}
+
+/**
+ * The body of `request`. Deno takes one that its client has cancelled for one that has come to its
+ * end, and half a body must not be saved for a whole one.
+ */
+function wholeBody(
+  request: Request,
+  body: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  const length = request.headers.get("content-length");
+  // To be asked for before it aborts.
+  const signal = length === null ? signalOf(request) : undefined;
+  let received = 0;
+  const isWhole = async (): Promise<boolean> => {
+    if (signal === undefined) return received === Number(length);
+    // The signal comes behind the end.
+    await new Promise((resolve) => setTimeout(resolve, SIGNAL_MS));
+    return !signal.aborted;
+  };
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) {
+        received += value.length;
+        return controller.enqueue(value);
+      }
+      if (!await isWhole()) throw new DOMException("The client has left", "AbortError");
+      controller.close();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }

@@ -135,14 +135,16 @@ class Http2Outgoing implements Outgoing {
   readonly #stream: ServerHttp2Stream;
   /** Bytes that the header has promised and that were not written. */
   #owed: number | undefined = undefined;
+  #isEnded = false;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     this.#stream = stream;
     const { remoteAddress, remotePort } = stream.session?.socket ?? {};
     this.req = { method: headers[":method"], socket: { remoteAddress, remotePort } };
+    if (stream.endAfterHeaders) return;
     // The client may have more to say, to which nobody listens any more.
     stream.once("finish", () => {
-      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
     });
   }
 
@@ -158,8 +160,10 @@ class Http2Outgoing implements Outgoing {
     return this.#stream.closed;
   }
 
+  /** Node ends and finishes a stream that was reset. */
   get writableFinished(): boolean {
-    return this.#stream.writableFinished;
+    const { writableFinished, rstCode } = this.#stream;
+    return this.#isEnded && writableFinished && rstCode === constants.NGHTTP2_NO_ERROR;
   }
 
   writeHead(status: number, fields: OutgoingHttpHeaders): void {
@@ -173,8 +177,9 @@ class Http2Outgoing implements Outgoing {
     }
     const length = fields["content-length"];
     if (length !== undefined) this.#owed = Number(length);
-    // It ends what has no body by itself.
     this.#stream.respond(sent);
+    // Node ends what has no body.
+    this.#isEnded = this.#stream.writableEnded;
   }
 
   flushHeaders(): void {
@@ -187,16 +192,17 @@ class Http2Outgoing implements Outgoing {
   }
 
   end(chunk?: string | Uint8Array): void {
-    if (this.#stream.writableEnded) return;
+    if (this.#isEnded) return;
     if (chunk !== undefined) this.#pay(Buffer.byteLength(chunk));
     if (this.strictContentLength && (this.#owed ?? 0) > 0) {
       throw new RangeError(`Cannot send a response: ${this.#owed} bytes of its body are missing`);
     }
+    this.#isEnded = true;
     this.#stream.end(chunk);
   }
 
   destroy(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.destroy(new Error("The answer has failed"));
   }
 
   once(event: "close" | "drain", listener: () => void): void {

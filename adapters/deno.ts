@@ -12,6 +12,7 @@ import type {
 } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackOrigin, formatAddress } from "./_address.ts";
+import { signalOf } from "./_deno_signal.ts";
 import { failurePage } from "./_failure.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { isWholeServer, normalRequest } from "./_normal_request.ts";
@@ -86,7 +87,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
         if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
         return defaultErrorPage(500);
       },
-    }, exchanges?.watched(answer) ?? answer);
+    }, exchanges?.watched(answer, isStaticBody) ?? answer);
 
   const server = listenOn(hostname, listen);
   const fallback = fallbackOrigin(server.addr.hostname, server.addr.port, tls);
@@ -206,8 +207,7 @@ class Exchange implements RequestInfo {
     if (this.#left !== undefined) return this.#left.signal;
     this.#left = new AbortController();
     if (!this.#isAnswered) {
-      muteAbortWarning();
-      const { signal } = this.#request;
+      const signal = signalOf(this.#request);
       const leave = (): void => {
         if (!this.#isAnswered) this.#leave();
       };
@@ -264,24 +264,6 @@ class Exchange implements RequestInfo {
   #leave(): void {
     this.#left?.abort(new DOMException("The client has left", "AbortError"));
   }
-}
-
-let muted = false;
-
-/**
- * Deno warns once that `request.signal` also aborts after an answer. It can be told so only
- * by a flag or a `deno.json`, which are the user's; so the one warning is left out, and
- * `console.warn` is as it was from then on.
- */
-function muteAbortWarning(): void {
-  if (muted) return;
-  muted = true;
-  const { warn } = console;
-  const filter = (...data: unknown[]): void => {
-    if (!String(data[0]).startsWith("Deno.serve: request.signal aborts")) return warn(...data);
-    if (console.warn === filter) console.warn = warn;
-  };
-  console.warn = filter;
 }
 
 /**

@@ -6,8 +6,8 @@
 import { type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from "node:http";
 import {
   constants,
-  createServer,
   type IncomingHttpHeaders,
+  performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -28,44 +28,49 @@ const IDLE_MS = 60_000;
 /** Answers a request, or refuses it with a status. */
 export type AnswerHttp2 = (request: Request | number, outgoing: Outgoing) => void;
 
+/** Fields of a header; the same as Node's for HTTP/1.1. */
+const FIELDS_MAX = 2000;
+
+const OPTIONS = {
+  maxHeaderListPairs: FIELDS_MAX,
+  settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+};
+
 /** The connections that speak HTTP/2. */
 export class Http2Connections {
-  readonly #server = createServer({
-    settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
-  });
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #answer: AnswerHttp2;
+  readonly #connections = new Set<ServerHttp2Session>();
 
   constructor(answer: AnswerHttp2) {
-    this.#server.on("session", (session) => this.#begin(session, answer));
+    this.#answer = answer;
   }
 
+  /** Speaks HTTP/2 on `socket`, whose client has asked for it. */
   accept(socket: TLSSocket): void {
-    this.#server.emit("connection", socket);
+    const connection = performServerHandshake(socket, OPTIONS);
+    let streams = 0;
+    this.#connections.add(connection);
+    connection.once("close", () => this.#connections.delete(connection));
+    // What has gone wrong, here and with a stream, is seen in how it is closed.
+    connection.on("error", () => {});
+    connection.on("stream", (stream, headers) => {
+      streams++;
+      stream.once("close", () => streams--);
+      stream.on("error", () => {});
+      this.#answer(requestOf(stream, headers), new Http2Outgoing(stream, headers, socket));
+    });
+    connection.setTimeout(IDLE_MS, () => {
+      if (streams === 0) connection.close();
+    });
   }
 
   /** Closes each when its exchanges are over. */
   drain(): void {
-    for (const session of this.#sessions) session.close();
+    for (const connection of this.#connections) connection.close();
   }
 
   cut(): void {
-    for (const session of this.#sessions) session.destroy();
-  }
-
-  #begin(session: ServerHttp2Session, answer: AnswerHttp2): void {
-    let streams = 0;
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
-    session.on("stream", (stream, headers) => {
-      streams++;
-      stream.once("close", () => streams--);
-      // What has gone wrong is seen in how it is closed.
-      stream.on("error", () => {});
-      answer(requestOf(stream, headers), new Http2Outgoing(stream, headers));
-    });
-    session.setTimeout(IDLE_MS, () => {
-      if (streams === 0) session.close();
-    });
+    for (const connection of this.#connections) connection.destroy();
   }
 }
 
@@ -137,10 +142,9 @@ class Http2Outgoing implements Outgoing {
   #owed: number | undefined = undefined;
   #isEnded = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, socket: TLSSocket) {
     this.#stream = stream;
-    const { remoteAddress, remotePort } = stream.session?.socket ?? {};
-    this.req = { method: headers[":method"], socket: { remoteAddress, remotePort } };
+    this.req = { method: headers[":method"], socket };
     if (stream.endAfterHeaders) return;
     // The client may have more to say, to which nobody listens any more.
     stream.once("finish", () => {

@@ -24,7 +24,7 @@ const tls = makeCertificate();
 
 interface Running {
   readonly server: Server;
-  readonly session: ClientHttp2Session;
+  readonly connection: ClientHttp2Session;
   readonly reports: unknown[];
   /** One exchange. */
   ask(headers: OutgoingHttpHeaders, body?: string | Uint8Array): Promise<Answered>;
@@ -40,17 +40,19 @@ interface Answered {
   readonly isWhole: boolean;
 }
 
-async function withSession(
+async function withConnection(
   handler: FetchHandler,
   body: (running: Running) => Promise<void>,
 ): Promise<void> {
   const reports: unknown[] = [];
   const report = (error: unknown): void => void reports.push(error);
   const server = await listen(handler, { hostname: "127.0.0.1", port: 0, tls, report });
-  const session = connect(`https://127.0.0.1:${server.addr.port}`, { rejectUnauthorized: false });
-  session.on("error", () => {});
+  const connection = connect(`https://127.0.0.1:${server.addr.port}`, {
+    rejectUnauthorized: false,
+  });
+  connection.on("error", () => {});
   const open = (headers: OutgoingHttpHeaders): ClientHttp2Stream => {
-    const stream = session.request(headers);
+    const stream = connection.request(headers);
     stream.on("error", () => {});
     return stream;
   };
@@ -60,9 +62,9 @@ async function withSession(
     return answered(stream);
   };
   try {
-    await body({ server, session, reports, ask, open });
+    await body({ server, connection, reports, ask, open });
   } finally {
-    session.destroy();
+    connection.destroy();
     await server.stop({ graceMs: 0 });
   }
 }
@@ -81,7 +83,7 @@ function answered(stream: ClientHttp2Stream): Promise<Answered> {
 }
 
 test("HTTP/2 shows a handler a URL of HTTPS, a host, and no field that is none", () =>
-  withSession(
+  withConnection(
     ({ url, headers }, { remoteAddress }) =>
       Response.json([url, Object.fromEntries(headers), remoteAddress?.startsWith("127.0.0.1:")]),
     async ({ ask }) => {
@@ -100,7 +102,7 @@ test("HTTP/2 shows a handler a URL of HTTPS, a host, and no field that is none",
   ));
 
 test("HTTP/2 carries bodies both ways, statuses, cookies, and what a handler says of HTTP/1.1 not", () =>
-  withSession(
+  withConnection(
     async (request) => {
       const headers = new Headers({ connection: "keep-alive", "x-method": request.method });
       headers.append("set-cookie", "a=1");
@@ -120,7 +122,7 @@ test("HTTP/2 carries bodies both ways, statuses, cookies, and what a handler say
   ));
 
 test("HTTP/2 sends no body to HEAD nor with 204, and the connection goes on", () =>
-  withSession(
+  withConnection(
     ({ url }) =>
       url.endsWith("/204")
         ? new Response(null, { status: 204 })
@@ -138,7 +140,7 @@ test("HTTP/2 sends no body to HEAD nor with 204, and the connection goes on", ()
   ));
 
 test("HTTP/2 answers 500 to a handler that throws, and 501 to a method that is none", () =>
-  withSession(() => {
+  withConnection(() => {
     throw new Error("thrown");
   }, async ({ ask, reports }) => {
     const { status, body } = await ask({ ":path": "/" });
@@ -148,7 +150,7 @@ test("HTTP/2 answers 500 to a handler that throws, and 501 to a method that is n
   }));
 
 test("HTTP/2 resets a stream that fails half-way, reports it once, and serves on", () =>
-  withSession(({ url }) => {
+  withConnection(({ url }) => {
     if (url.endsWith("/alive")) return new Response("alive");
     let pulls = 0;
     return new Response(
@@ -170,7 +172,7 @@ test("HTTP/2 resets a stream that fails half-way, reports it once, and serves on
 test("HTTP/2 tells a handler whose client resets its stream, and the others nothing", async () => {
   const called = deferred<AbortSignal>();
   const over = deferred<boolean>();
-  await withSession(async ({ url }, info) => {
+  await withConnection(async ({ url }, info) => {
     if (url.endsWith("/other")) return new Response("other");
     info.onOver?.(over.resolve);
     called.resolve(info.signal);
@@ -192,14 +194,14 @@ for (const [what, length] of [["with", { "content-length": "8" }], ["without", {
   test(`HTTP/2 takes no half of a body ${what} a length for a whole one`, async () => {
     const called = deferred();
     const read = deferred<string>();
-    await withSession(async (request) => {
+    await withConnection(async (request) => {
       called.resolve();
       read.resolve(await request.text().catch(() => "rejected"));
       return new Response("read");
-    }, async ({ session, open }) => {
+    }, async ({ connection, open }) => {
       open({ ":method": "POST", ":path": "/", ...length }).write("half");
       await called.promise;
-      session.destroy();
+      connection.destroy();
       assert.equal(await read.promise, "rejected");
     });
   });
@@ -209,13 +211,13 @@ test("HTTP/2 lets what is in flight finish when the server stops, and closes the
   const called = deferred();
   const finish = deferred();
   let calls = 0;
-  await withSession(async (request) => {
+  await withConnection(async (request) => {
     if (++calls === 2) called.resolve();
     await finish.promise;
     return new Response(request.url.endsWith("/stream") ? new Blob(["text"]).stream() : "text");
-  }, async ({ server, session, ask }) => {
+  }, async ({ server, connection, ask }) => {
     const answers = ["/", "/stream"].map((path) => ask({ ":path": path }));
-    const isClosed = new Promise((resolve) => session.once("close", resolve));
+    const isClosed = new Promise((resolve) => connection.once("close", resolve));
     await called.promise;
     const stopped = server.stop({ graceMs: 60_000 });
     finish.resolve();
@@ -228,7 +230,7 @@ test("HTTP/2 lets what is in flight finish when the server stops, and closes the
 
 test("HTTP/2 is cut off at the deadline", async () => {
   const called = deferred();
-  await withSession(() => {
+  await withConnection(() => {
     called.resolve();
     return new Promise<Response>(() => {});
   }, async ({ server, ask }) => {

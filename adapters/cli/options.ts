@@ -30,7 +30,7 @@ export interface ServerSettings {
   addr?: string;
   /**
    * Where to serve `/healthz`, `/readyz` and `/metrics`: `:9001` is this machine alone,
-   * `0.0.0.0:9001` every address. There is no password.
+   * `0.0.0.0:9001` every address. There is no password, and no TLS.
    * @default none
    */
   adminAddr?: string;

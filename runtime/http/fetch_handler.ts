@@ -91,9 +91,9 @@ export interface Server {
   /** Where it listens, with the real port. */
   readonly addr: { readonly hostname: string; readonly port: number };
   /**
-   * Gives another certificate to the connections to come; those that are there go on with theirs.
-   * If it rejects, nothing has changed. Without TLS there is none, and none where the platform
-   * cannot do it, which is Deno.
+   * Gives another certificate to the connections to come. Those that are there go on with theirs; on
+   * Bun only what is in flight does, and idle connections and handshakes are closed. If it rejects,
+   * nothing has changed. Without TLS there is none, and none on Deno, which cannot do it.
    *
    * @throws {SyntaxError} if one of the two is not what it should be.
    * @throws {RangeError} if the key is not that of the certificate.

@@ -5,6 +5,7 @@
  * makes up for that.
  */
 
+import { setTimeout } from "node:timers/promises";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import type { TlsOptions } from "../runtime/http/fetch_handler.ts";
 import { signalOf } from "./_deno_signal.ts";
@@ -42,8 +43,7 @@ export class SecureExchanges {
     isStaticBody: BodyTest,
   ): Answer<Info> {
     return (request, info) => {
-      // A request of HTTP/1.0 may have none either; what is done then does it no harm.
-      const isHttp2 = !request.headers.has("host");
+      const isHttp2 = isMostLikelyHttp2(request);
       if (isHttp2 && this.#isStopping) return defaultErrorPage(503, { "retry-after": "1" });
       this.#inFlight++;
       if (isHttp2) this.#inFlightHttp2++;
@@ -76,12 +76,22 @@ export class SecureExchanges {
   /** Resolves when nothing is in flight, and some time has gone by. */
   async lingered(): Promise<void> {
     while (this.#inFlight > 0) await this.#change();
-    await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
+    // That the connections are closed will most likely be known before.
+    await setTimeout(LINGER_MS, undefined, { ref: false });
   }
 
   #change(): Promise<void> {
     return new Promise((resolve) => this.#wake = resolve);
   }
+}
+
+/**
+ * Deno does not say: a URL of HTTP/1.1 has the host of the field. What is taken for HTTP/2 and is
+ * HTTP/1.0 without a host, or has an absolute target, comes to no harm.
+ */
+function isMostLikelyHttp2({ headers, url }: Request): boolean {
+  const host = headers.get("host");
+  return host === null || !url.startsWith(host, "https://".length);
 }
 
 /** `response` with its header alone, which says how long the body would be if that is known. */
@@ -134,7 +144,7 @@ function wholeBody(
   const isWhole = async (): Promise<boolean> => {
     if (signal === undefined) return received === Number(length);
     // The signal comes behind the end.
-    await new Promise((resolve) => setTimeout(resolve, SIGNAL_MS));
+    await setTimeout(SIGNAL_MS);
     return !signal.aborted;
   };
   return new ReadableStream({

@@ -46,7 +46,14 @@ export type { Clock } from "./runtime/clock.ts";
 export { bytes, json } from "./runtime/codec.ts";
 export type { Codec, IsJson, ModelCodec } from "./runtime/codec.ts";
 export { modelCodec } from "./runtime/model_codec.ts";
-export type { Engine, Health, ReadTools, WriteTools, Written } from "./runtime/engine.ts";
+export type {
+  Engine,
+  EngineFetch,
+  Health,
+  ReadTools,
+  WriteTools,
+  Written,
+} from "./runtime/engine.ts";
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
 export type {
@@ -54,6 +61,7 @@ export type {
   ListenOptions,
   RequestInfo,
   Server,
+  ServerLimits,
   TlsOptions,
 } from "./runtime/http/fetch_handler.ts";
 export { honoHandler } from "./runtime/hono_handler.ts";

@@ -3,15 +3,32 @@
  * reported where the caller does not say.
  */
 
-import type { ListenOptions, TlsOptions } from "../runtime/http/fetch_handler.ts";
+import type { ListenOptions, ServerLimits, TlsOptions } from "../runtime/http/fetch_handler.ts";
+import {
+  BODY_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  HEADER_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  REQUESTS_MAX,
+  URL_BYTES_MAX,
+} from "../runtime/limits.ts";
 
 /** The port where none is asked for. */
 export const PORT_DEFAULT = 9000;
 
+/** {@linkcode ServerLimits}, all of them known but one. */
+export interface ResolvedLimits extends Readonly<Required<Omit<ServerLimits, "headerBytesMax">>> {
+  /** Where it costs something, only who asks for it shall pay. */
+  readonly headerBytesMax: number | undefined;
+}
+
 /** {@linkcode ListenOptions}, all of them known; without TLS there is no `tls`. */
-export type ResolvedListenOptions = Readonly<
-  Required<Omit<ListenOptions, "tls">> & { tls: TlsOptions | undefined }
->;
+export interface ResolvedListenOptions extends ResolvedLimits {
+  readonly hostname: string;
+  readonly port: number;
+  readonly tls: TlsOptions | undefined;
+  readonly report: (error: unknown) => void;
+}
 
 /** Fills in what `options` leave out. */
 export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
@@ -20,7 +37,22 @@ export function resolveListenOptions(options: ListenOptions): ResolvedListenOpti
     port: options.port ?? PORT_DEFAULT,
     tls: options.tls,
     report: options.report ?? printError,
+    ...resolveLimits(options),
   });
+}
+
+/** Fills in what `limits` leave out. */
+export function resolveLimits(limits: ServerLimits): ResolvedLimits {
+  return {
+    urlBytesMax: limits.urlBytesMax ?? URL_BYTES_MAX,
+    headerBytesMax: limits.headerBytesMax,
+    headerTimeoutMs: limits.headerTimeoutMs ?? HEADER_TIMEOUT_MS,
+    bodyTimeoutMs: limits.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+    idleTimeoutMs: limits.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    connectionsMax: limits.connectionsMax ?? CONNECTIONS_MAX,
+    requestsMax: limits.requestsMax ?? REQUESTS_MAX,
+    trustedProxies: limits.trustedProxies ?? [],
+  };
 }
 
 /**

@@ -22,6 +22,7 @@ export interface Outgoing {
   readonly closed: boolean;
   readonly writableFinished: boolean;
   statusMessage: string;
+  shouldKeepAlive: boolean;
   strictContentLength: boolean;
   writeHead(status: number, fields: OutgoingHttpHeaders): unknown;
   flushHeaders(): void;

@@ -25,8 +25,15 @@ const HEADER_BYTES_MAX = 16 * 1024;
 /** Milliseconds after which a connection without an exchange is closed. */
 const IDLE_MS = 60_000;
 
-/** Answers a request, or refuses it with a status. */
-export type AnswerHttp2 = (request: Request | number, outgoing: Outgoing) => void;
+/** A request that cannot be handed on. */
+export interface RefusedHttp2 {
+  readonly status: number;
+  readonly method: string;
+  readonly headers: Headers;
+}
+
+/** Answers a request. */
+export type AnswerHttp2 = (request: Request | RefusedHttp2, outgoing: Outgoing) => void;
 
 /** Fields of a header; the same as Node's for HTTP/1.1. */
 const FIELDS_MAX = 2000;
@@ -74,23 +81,23 @@ export class Http2Connections {
   }
 }
 
-/** The request on `stream`, or the status to refuse it with. */
-function requestOf(stream: ServerHttp2Stream, fields: IncomingHttpHeaders): Request | number {
+/** The request on `stream`, or what is to be said of it. */
+function requestOf(
+  stream: ServerHttp2Stream,
+  fields: IncomingHttpHeaders,
+): Request | RefusedHttp2 {
   const method = fields[":method"] ?? "";
-  if (!isServedMethod(method)) return 501;
   const authority = fields[":authority"] ?? fields.host ?? "";
-  const path = fields[":path"] ?? "";
-  const target = method === "OPTIONS" && path === "*" ? "/" : path;
-  if (authority === "" || !isHost(authority) || !target.startsWith("/")) return 400;
-  const raw = `https://${authority}${target}`;
-  const url = isNormalUrl(raw) ? raw : normalUrl(raw, null, "");
-  if (url === undefined) return 400;
   const headers = new Headers();
   for (const name in fields) {
     const value = fields[name];
     if (!name.startsWith(":") && value !== undefined) headers.append(name, String(value));
   }
   headers.set("host", authority);
+  if (!isServedMethod(method)) return { status: 501, method, headers };
+  const path = fields[":path"] ?? "";
+  const url = urlOf(authority, method === "OPTIONS" && path === "*" ? "/" : path);
+  if (url === undefined) return { status: 400, method, headers };
   const hasBody = method !== "GET" && method !== "HEAD" && !stream.endAfterHeaders;
   if (!hasBody) return new Request(url, { method, headers });
   if (headers.get("expect")?.toLowerCase() === "100-continue") {
@@ -103,6 +110,12 @@ function requestOf(stream: ServerHttp2Stream, fields: IncomingHttpHeaders): Requ
     duplex: "half",
   };
   return new Request(url, init);
+}
+
+function urlOf(authority: string, target: string): string | undefined {
+  if (authority === "" || !isHost(authority) || !target.startsWith("/")) return undefined;
+  const url = `https://${authority}${target}`;
+  return isNormalUrl(url) ? url : normalUrl(url, null, "");
 }
 
 /** What the client sends, taken as it is read. */
@@ -136,6 +149,8 @@ class Http2Outgoing implements Outgoing {
   readonly req: Outgoing["req"];
   /** There is none in HTTP/2. */
   statusMessage = "";
+  /** What is left of a request is not waited for, anyhow. */
+  shouldKeepAlive = true;
   strictContentLength = false;
   readonly #stream: ServerHttp2Stream;
   /** Bytes that the header has promised and that were not written. */

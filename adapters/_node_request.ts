@@ -3,7 +3,8 @@
  * no paths, transfer codings, versions and methods that nobody knows.
  */
 
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { STATUS_TEXT } from "#std/http/status";
 import { isHost, normalUrl } from "./_normal_url.ts";
@@ -55,30 +56,63 @@ interface ParserError extends Error {
 }
 
 /** A connection, with the answer that is on its way: Node keeps it there, and says so nowhere. */
-type Connection = Duplex & { readonly _httpMessage?: ServerResponse | null };
+type Connection = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 /**
- * Answers what Node's parser refuses as Node would, but for two things: an unknown method is
- * 501, and the answer leaves after those to the requests that came before.
+ * A response without a request, on a connection that ends with it.
+ *
+ * @param incoming As far as there is one
  */
-export function answerParserErrors(server: Server): void {
+export function outgoingOn(
+  connection: Socket,
+  incoming: IncomingMessage = new IncomingMessage(connection),
+): ServerResponse {
+  const outgoing = new ServerResponse(incoming);
+  outgoing.assignSocket(connection);
+  outgoing.once("finish", () => connection.destroySoon());
+  // After a CONNECT nobody else listens, and a client that leaves would end the process.
+  connection.on("error", () => {});
+  return outgoing;
+}
+
+/**
+ * Answers what Node's parser refuses as Node would, but for three things: an unknown method is
+ * 501, the answer leaves after those to the requests that came before, and it has a page.
+ *
+ * @param page Sends the page of a status
+ */
+export function answerParserErrors(
+  server: Server,
+  page: (status: number, outgoing: ServerResponse) => Promise<void>,
+): void {
   const refused = new WeakSet<Duplex>();
-  server.on("clientError", (error: ParserError, connection: Connection) => {
+  const refuse = (error: ParserError, connection: Connection): void => {
+    const outgoing = connection._httpMessage ?? undefined;
+    // Otherwise it is the body of that very request that is wrong.
+    if (outgoing?.req.complete && connection.writable) {
+      outgoing.once("close", () => refuse(error, connection));
+    } else if (outgoing !== undefined || !connection.writable || isUnused(error, connection)) {
+      cutOff(error, connection);
+    } else void page(statusOf(error), outgoingOn(connection));
+  };
+  server.on("clientError", (error: ParserError, connection) => {
     // All that follows on this connection is wrong, too.
     if (refused.has(connection)) return;
     refused.add(connection);
-    refuse(error, connection);
+    // A server over TCP has no others.
+    refuse(error, connection as Connection);
   });
 }
 
-function refuse(error: ParserError, connection: Connection): void {
-  const outgoing = connection._httpMessage ?? undefined;
-  // Otherwise it is the body of that very request that is wrong.
-  if (outgoing?.req.complete && connection.writable) {
-    outgoing.once("close", () => refuse(error, connection));
-    return;
-  }
-  if (connection.writable && !outgoing?.headersSent) {
+/** Whether it is a connection that was opened, and nothing more: no request, and no answer to it. */
+function isUnused({ code }: ParserError, { bytesRead }: Connection): boolean {
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" && bytesRead === 0;
+}
+
+/** Ends a connection; what is on its way there gets a status, if it has none yet. */
+function cutOff(error: ParserError, connection: Connection): void {
+  const outgoing = connection._httpMessage;
+  if (connection.writable && outgoing && !outgoing.headersSent) {
     const status = statusOf(error);
     connection.write(`HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\nConnection: close\r\n\r\n`);
   }
@@ -94,8 +128,12 @@ const PARSER_STATUS: Readonly<Record<string, number>> = {
 function statusOf(
   { code = "", rawPacket = new Uint8Array(), bytesParsed = 0 }: ParserError,
 ): number {
-  if (code !== "HPE_INVALID_METHOD") return PARSER_STATUS[code] ?? 400;
   const text = new TextDecoder("latin1").decode(rawPacket);
+  if (code === "HPE_HEADER_OVERFLOW" && /^[A-Z-]+ \S*$/.test(text.slice(0, bytesParsed))) {
+    // It came no further than the URL.
+    return 414;
+  }
+  if (code !== "HPE_INVALID_METHOD") return PARSER_STATUS[code] ?? 400;
   const line = text.slice(text.lastIndexOf("\n", Math.max(0, bytesParsed - 1)) + 1);
   return /^[\w!#$%&'*+.^`|~-]+ [\/*]/.test(line) ? 501 : 400;
 }

@@ -4,21 +4,22 @@
  * what is not a response, a bounded stop.
  */
 
+import http from "node:http";
 import { setImmediate } from "node:timers";
 import type {
   FetchHandler,
   ListenOptions,
-  RequestInfo,
   Server,
   TlsOptions,
 } from "../runtime/http/fetch_handler.ts";
-import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackOrigin, formatAddress } from "./_address.ts";
 import type { SecureOptions } from "./_bun_tls.ts";
 import { failurePage, notAResponse } from "./_failure.ts";
+import { Guard, type ServedExchange } from "./_guard.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { hasNormalOrigin } from "./_normal_url.ts";
+import { refusedRequest } from "./_refused_request.ts";
 import { relayBody } from "../runtime/http/relayed_body.ts";
 import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
@@ -46,6 +47,8 @@ interface HttpServer {
   readonly port: number;
   readonly pendingRequests: number;
   requestIP(request: Request): { address: string; port: number } | null;
+  /** Sets the idle time of the connection, in seconds; 0 is for ever. */
+  timeout(request: Request, seconds: number): void;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
@@ -55,14 +58,16 @@ interface HttpServer {
  * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  const { hostname, port, tls, report } = resolveListenOptions(options);
+  const limits = resolveListenOptions(options);
+  const { hostname, port, tls, report, idleTimeoutMs } = limits;
+  const guard = new Guard(fetch, { limits, headerBytesMax: bytesToCount(limits.headerBytesMax) });
+  const idleTimeout = Math.min(IDLE_S_MAX, Math.ceil(idleTimeoutMs / 1000));
   const secure = tls && await import("./_bun_tls.ts");
   const listen = (host: string, at: number, secureOptions?: SecureOptions): HttpServer =>
     Bun.serve({
       hostname: host,
       port: at,
-      // Bun would cut a handler that takes long, and a stream that is silent, after 12 s.
-      idleTimeout: 0,
+      idleTimeout,
       // A bound on bodies is the business of whoever reads them.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
@@ -84,55 +89,68 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
 
   function answer(request: Request, server: HttpServer): Response | Promise<Response> {
-    if (!isServedMethod(request.method)) return defaultErrorPage(501);
-    const exchange = new Exchange(request, server);
-    if (hasNormalOrigin(request.url)) return respond(request, exchange);
-    const normal = normalRequest(request, fallback, () => exchange.signal);
-    return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
-  }
-
-  function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
-    try {
-      const response = fetch(request, exchange);
-      if (exchange.isWatched) return watched(response, exchange);
-      return response instanceof Promise ? response.then(finish, fail) : finish(response);
-    } catch (error) {
-      return fail(error);
+    const exchange = new Exchange(request, server, idleTimeout);
+    if (!isServedMethod(request.method)) return refuse(501, request, exchange);
+    if (hasNormalOrigin(request.url)) {
+      return respond(() => guard.fetch(request, exchange), exchange);
     }
+    const normal = normalRequest(request, fallback, () => exchange.signal);
+    if (normal === undefined) return refuse(400, request, exchange);
+    return respond(() => guard.fetch(normal, exchange), exchange);
   }
 
-  /** The same for an exchange of which somebody wants to know when it is over. */
-  async function watched(
-    response: Response | Promise<Response>,
+  function refuse(
+    status: number,
+    { method, headers }: Request,
     exchange: Exchange,
-  ): Promise<Response> {
+  ): Response | Promise<Response> {
+    const request = refusedRequest(method, headers, fallback);
+    return respond(() => guard.refuse(status, request, exchange), exchange);
+  }
+
+  function respond(
+    ask: () => Response | Promise<Response>,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
     try {
-      return finish(await response, exchange);
+      const response = ask();
+      if (!(response instanceof Promise)) return finish(response, exchange);
+      exchange.keepOpen();
+      return response.then(
+        (late) => finish(late, exchange),
+        (error) => failed(error, exchange),
+      );
     } catch (error) {
       return failed(error, exchange);
     }
   }
 
-  const fail = (error: unknown): Response => failurePage(error, report);
-
-  const finish = (response: unknown, exchange?: Exchange): Response => {
+  const finish = (response: unknown, exchange: Exchange): Response => {
     if (!(response instanceof Response)) return failed(notAResponse(response), exchange);
-    if (isStaticBody(response) || hasKnownSize(response)) {
-      exchange?.taken();
-      return response;
+    if (isStaticBody(response)) {
+      exchange.taken(isSmall(response));
+      return exchange.ended(response);
+    }
+    if (hasKnownSize(response)) {
+      exchange.taken(false);
+      return exchange.ended(response);
     }
     try {
-      const over = exchange && ((isRead: boolean) => exchange.read(isRead));
-      return relayBody(response, { failed: reportStream, ...over && { over } });
+      exchange.keepOpen();
+      const relayed = relayBody(response, {
+        failed: reportStream,
+        over: (isRead) => exchange.read(isRead),
+      });
+      return exchange.ended(relayed);
     } catch (error) {
       // The body is locked, or was read before.
       return failed(error, exchange);
     }
   };
 
-  const failed = (error: unknown, exchange: Exchange | undefined): Response => {
-    exchange?.taken();
-    return fail(error);
+  const failed = (error: unknown, exchange: Exchange): Response => {
+    exchange.taken(true);
+    return exchange.ended(failurePage(error, report));
   };
 
   /** Bun's own way with streams that fail is to print some errors, and to keep others quiet. */
@@ -159,15 +177,53 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   };
 }
 
-/** One exchange, as its handler may ask about it. Nothing is asked of Bun before that. */
-class Exchange implements RequestInfo {
+/** The most that Bun takes for an idle time. */
+const IDLE_S_MAX = 255;
+
+/** The bytes of a header that have to be counted here: Bun allows 16 KiB, in the whole process. */
+function bytesToCount(headerBytesMax: number | undefined): number | undefined {
+  if (headerBytesMax === undefined || headerBytesMax === http.maxHeaderSize) return undefined;
+  if (headerBytesMax > http.maxHeaderSize) Object.assign(http, { maxHeaderSize: headerBytesMax });
+  return headerBytesMax;
+}
+
+/**
+ * One exchange, as its handler may ask about it. Nothing is asked of Bun before that.
+ *
+ * Bun's idle time runs from the beginning of a request, whatever happens on the connection: a handler
+ * that takes long, a stream, and an answer that takes long to be sent must be spared from it.
+ */
+class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #request: Request;
   readonly #server: HttpServer;
+  readonly #idleTimeout: number;
   #over: ((isComplete: boolean) => void) | undefined = undefined;
+  #isKeptOpen = false;
+  #isBodyLate = false;
 
-  constructor(request: Request, server: HttpServer) {
+  constructor(request: Request, server: HttpServer, idleTimeout: number) {
     this.#request = request;
     this.#server = server;
+    this.#idleTimeout = idleTimeout;
+  }
+
+  /** The connection is not idle until further notice. */
+  keepOpen(): void {
+    this.#isKeptOpen = true;
+    this.#server.timeout(this.#request, 0);
+  }
+
+  bodyIsLate(): void {
+    this.#isBodyLate = true;
+  }
+
+  /** `response`, with which the connection ends if the body was late. */
+  ended(response: Response): Response {
+    if (!this.#isBodyLate) return response;
+    const headers = new Headers(response.headers);
+    headers.set("connection", "close");
+    return new Response(response.body, { status: response.status, headers });
   }
 
   get remoteAddress(): string | undefined {
@@ -188,22 +244,20 @@ class Exchange implements RequestInfo {
     this.#over = over;
   }
 
-  /** Whether somebody wants to know when it is over. */
-  get isWatched(): boolean {
-    return this.#over !== undefined;
-  }
-
   /**
    * Bun has all of the answer, or will have when this turn of the event loop is over. It does not
-   * say when it has sent that.
+   * say when it has sent that: only what `isSmall` is sent at once, and then the connection is idle.
    */
-  taken(): void {
-    setImmediate(() => this.#over?.(!this.signal.aborted));
+  taken(isSmall: boolean): void {
+    if (!isSmall) this.keepOpen();
+    else if (this.#isKeptOpen) this.#server.timeout(this.#request, this.#idleTimeout);
+    const over = this.#over;
+    if (over !== undefined) setImmediate(() => over(!this.signal.aborted));
   }
 
   /** All of a stream was read, or nothing more of it will be; to a HEAD nothing is owed. */
   read(isRead: boolean): void {
-    if (isRead || this.#request.method === "HEAD") this.taken();
+    if (isRead || this.#request.method === "HEAD") this.taken(true);
     else this.#over?.(false);
   }
 }
@@ -216,6 +270,17 @@ function hasKnownSize(response: Response): boolean {
   return !Bun.inspect(response).startsWith("Response (0 KB)");
 }
 
+/** What the system takes at once for a client that reads: the smallest buffer that it begins with. */
+const SMALL_BYTES = 16 * 1024;
+
+function isSmall(response: Response): boolean {
+  return weigh === undefined || weigh(response) < SMALL_BYTES;
+}
+
+const jsc: { estimateShallowMemoryUsageOf?: (value: object) => number } | undefined = process
+  .getBuiltinModule("bun:jsc");
+const weigh = jsc?.estimateShallowMemoryUsageOf;
+
 /**
  * Bun does not say whether a body is complete, but it knows what a response weighs: text and
  * bytes are counted, a stream is not. (Counted too are a reason phrase, the URL of a fetched
@@ -226,9 +291,6 @@ function hasKnownSize(response: Response): boolean {
 const isStaticBody: BodyTest = trustedBodyTest(findBodyTest());
 
 function findBodyTest(): BodyTest | undefined {
-  const jsc: { estimateShallowMemoryUsageOf?: (value: object) => number } | undefined = process
-    .getBuiltinModule("bun:jsc");
-  const weigh = jsc?.estimateShallowMemoryUsageOf;
   if (weigh === undefined) return undefined;
   const bodiless = weigh(new Response(null));
   return (response) =>

@@ -4,19 +4,16 @@
  * leaves out: normal URLs, a signal that means "the client has left", a bounded stop.
  */
 
-import type {
-  FetchHandler,
-  ListenOptions,
-  RequestInfo,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackOrigin, formatAddress } from "./_address.ts";
 import { signalOf } from "./_deno_signal.ts";
 import { failurePage } from "./_failure.ts";
+import { Guard, type ServedExchange } from "./_guard.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
 import { isWholeServer, normalRequest } from "./_normal_request.ts";
 import { isHost, isNormalUrl } from "./_normal_url.ts";
+import { refusedRequest } from "./_refused_request.ts";
 import { relayBody } from "../runtime/http/relayed_body.ts";
 import { isServedMethod } from "./_served_method.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
@@ -59,7 +56,10 @@ const CUT_MS = 100;
  * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  const { hostname, port, tls, report } = resolveListenOptions(options);
+  const limits = resolveListenOptions(options);
+  const { hostname, port, tls, report } = limits;
+  // Deno's own bound of 64 KiB does for those who do not ask for another.
+  const guard = new Guard(fetch, { limits, headerBytesMax: limits.headerBytesMax });
   const secure = tls && await import("./_deno_tls.ts");
   const secureOptions = tls && secure?.secureOptions(tls);
   const exchanges = secure && new secure.SecureExchanges();
@@ -94,22 +94,36 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
-    if (!isServedMethod(method)) return defaultErrorPage(501);
-    if (mayHaveBody(method) && !hasKnownCoding(request)) return defaultErrorPage(501);
     const exchange = new Exchange(request, info, cutting.signal);
+    if (!isServedMethod(method) || mayHaveBody(method) && !hasKnownCoding(request)) {
+      return refuse(501, request, exchange);
+    }
     if (isNormalUrl(url) && !isWholeServer(method, url)) {
       if (!hasDeepPath(url) || isHost(request.headers.get("host") ?? "")) {
-        return respond(request, exchange);
+        return respond(() => guard.fetch(request, exchange), exchange);
       }
-      return defaultErrorPage(400);
+      return refuse(400, request, exchange);
     }
     const normal = normalRequest(request, fallback, () => exchange.signal);
-    return normal === undefined ? defaultErrorPage(400) : respond(normal, exchange);
+    if (normal === undefined) return refuse(400, request, exchange);
+    return respond(() => guard.fetch(normal, exchange), exchange);
   }
 
-  function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
+  function refuse(
+    status: number,
+    { method, headers }: Request,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
+    const request = refusedRequest(method, headers, fallback);
+    return respond(() => guard.refuse(status, request, exchange), exchange);
+  }
+
+  function respond(
+    ask: () => Response | Promise<Response>,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
     try {
-      const response = fetch(request, exchange);
+      const response = ask();
       if (!(response instanceof Promise)) return exchange.finish(response);
       return new Promise((resolve) => {
         const settle = (answer: Response): void => {
@@ -174,7 +188,8 @@ function failingResponse(reason: unknown): Response {
 }
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
-class Exchange implements RequestInfo {
+class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
@@ -226,6 +241,9 @@ class Exchange implements RequestInfo {
     // A client that leaves is seen only by those who have asked before.
     void this.signal;
   }
+
+  /** Deno closes no connection of whose body somebody may still read, however it is answered. */
+  bodyIsLate(): void {}
 
   /** The handler has answered with `response`, which is handed on as Deno shall send it. */
   finish(response: Response): Response {

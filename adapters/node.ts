@@ -4,22 +4,26 @@
  * there at once, is left to it; `_node_answer.ts` sends everything else.
  */
 
-import { createServer, type Server as HttpServer, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type Server as HttpServer,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { defaultErrorPage } from "../runtime/http/error_pages.ts";
-import type {
-  FetchHandler,
-  ListenOptions,
-  RequestInfo,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
+import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
 import { fallbackAuthority, fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
-import { resolveListenOptions } from "./_listen_options.ts";
+import { Guard, type ServedExchange } from "./_guard.ts";
+import { type ResolvedListenOptions, resolveListenOptions } from "./_listen_options.ts";
 import { type Answerer, createAnswerer, type Outgoing } from "./_node_answer.ts";
-import { answerParserErrors, refusalOf } from "./_node_request.ts";
+import type { RefusedHttp2 } from "./_node_http2.ts";
+import { answerParserErrors, outgoingOn, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
+import { refusedRequest } from "./_refused_request.ts";
 import { createStop } from "./_stop.ts";
 
 /** Tells Hono's error handler that there is nothing left to send. */
@@ -34,37 +38,68 @@ answeredElsewhere.catch(() => {});
  * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  const { hostname, port, tls, report } = resolveListenOptions(options);
-  const secure = tls && (await import("./_node_tls.ts")).createSecureServer(
-    tls,
-    answerHttp2,
-  );
-  const server: HttpServer = secure?.server ?? createServer();
+  const limits = resolveListenOptions(options);
+  const { hostname, port, tls, report } = limits;
+  const guard = new Guard(fetch, { limits });
+  const parser = parserLimits(limits);
+  const secure = tls &&
+    (await import("./_node_tls.ts")).createSecureServer(tls, parser, answerHttp2);
+  const server: HttpServer = secure?.server ?? createServer(parser);
+  server.maxConnections = limits.connectionsMax;
   const addr = await listening(server, hostname, port);
   const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
   // As a server for HTTP/1 it gets no other bindings than those.
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
     hostname: fallbackAuthority(addr.hostname, addr.port),
     // Besides what was answered elsewhere only a URL that cannot be gets here.
-    errorHandler: (error) => error === ANSWERED ? undefined : defaultErrorPage(400),
+    errorHandler: (error) => {
+      if (error !== ANSWERED && entering !== undefined) void refuseFirst(400, entering);
+    },
   });
   const answerer = createAnswerer(report);
   let stopping = false;
+  /** The exchange that is being handed over: Hono does not say of which it makes no request. */
+  let entering: ServerResponse | undefined;
 
   function answer(request: Request, { outgoing }: HttpBindings): Response | Promise<Response> {
     const exchange = new Exchange(outgoing, answerer);
-    if (isNormalUrl(request.url)) return respond(request, outgoing, exchange);
-    const normal = normalRequest(request, fallback, () => exchange.signal);
-    return normal === undefined ? defaultErrorPage(400) : respond(normal, outgoing, exchange);
+    const { url } = request;
+    const normal = isNormalUrl(url)
+      ? request
+      : normalRequest(request, fallback, () => exchange.signal);
+    if (normal === undefined) return respond(() => refuse(400, outgoing, exchange), outgoing);
+    return respond(() => guard.fetch(normal, exchange), outgoing);
+  }
+
+  /** The page for a request that cannot be handed on; of one without a head, as of an empty one. */
+  function refuse(
+    status: number,
+    { req: { method = "GET", rawHeaders } }: ServerResponse,
+    exchange: Exchange,
+  ): Response | Promise<Response> {
+    const headers: [string, string][] = [];
+    for (let i = 1; i < rawHeaders.length; i += 2) {
+      headers.push([rawHeaders[i - 1] ?? "", rawHeaders[i] ?? ""]);
+    }
+    return guard.refuse(status, refusedRequest(method, headers, fallback), exchange);
+  }
+
+  /** Refuses what Hono has never seen. */
+  async function refuseFirst(status: number, outgoing: ServerResponse): Promise<void> {
+    outgoing.shouldKeepAlive = false;
+    try {
+      answerer.send(outgoing, await refuse(status, outgoing, new Exchange(outgoing, answerer)));
+    } catch (error) {
+      answerer.fail(outgoing, error);
+    }
   }
 
   function respond(
-    request: Request,
+    ask: () => Response | Promise<Response>,
     outgoing: ServerResponse,
-    exchange: Exchange,
   ): Response | Promise<Response> {
     try {
-      const response = fetch(request, exchange);
+      const response = ask();
       if (!(response instanceof Promise)) return send(outgoing, response);
       return response.then(
         (late) => send(outgoing, late),
@@ -83,10 +118,15 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     return answeredElsewhere;
   }
 
-  async function answerHttp2(request: Request | number, outgoing: Outgoing): Promise<void> {
-    if (typeof request === "number") return answerer.send(outgoing, defaultErrorPage(request));
+  async function answerHttp2(request: Request | RefusedHttp2, outgoing: Outgoing): Promise<void> {
+    const exchange = new Exchange(outgoing, answerer);
     try {
-      answerer.send(outgoing, await fetch(request, new Exchange(outgoing, answerer)));
+      const response = request instanceof Request ? guard.fetch(request, exchange) : guard.refuse(
+        request.status,
+        refusedRequest(request.method, request.headers, fallback),
+        exchange,
+      );
+      answerer.send(outgoing, await response);
     } catch (error) {
       answerer.send(outgoing, failurePage(error, report));
     }
@@ -94,14 +134,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
-    if (status !== 0) {
-      outgoing.shouldKeepAlive = false;
-      return answerer.send(outgoing, defaultErrorPage(status));
-    }
+    if (status !== 0) return void refuseFirst(status, outgoing);
+    entering = outgoing;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
-  server.on("connect", (_, socket) => socket.end("HTTP/1.1 501 Not Implemented\r\n\r\n"));
-  answerParserErrors(server);
+  server.on("connect", (incoming, socket) => {
+    void refuseFirst(501, outgoingOn(socket as Socket, incoming));
+  });
+  answerParserErrors(server, refuseFirst);
   // A connection that could not be accepted; the others are as well as before.
   server.on("error", report);
 
@@ -143,8 +183,23 @@ function listening(
   });
 }
 
+/** The limits that Node looks after. Bodies have their own. */
+function parserLimits(limits: ResolvedListenOptions): ServerOptions {
+  const { headerBytesMax = HEADER_BYTES_MAX, headerTimeoutMs, idleTimeoutMs } = limits;
+  return {
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: Math.ceil(headerTimeoutMs),
+    requestTimeout: 0,
+    // How often it looks whether a header is late: they are at most so much later.
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(headerTimeoutMs / 4) || 1000),
+    keepAliveTimeout: Math.ceil(idleTimeoutMs),
+    keepAliveTimeoutBuffer: 0,
+  };
+}
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
-class Exchange implements RequestInfo {
+class Exchange implements ServedExchange {
+  timeBody: ServedExchange["timeBody"] = undefined;
   readonly #outgoing: Outgoing;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;
@@ -162,6 +217,10 @@ class Exchange implements RequestInfo {
 
   get signal(): AbortSignal {
     return this.#signal ??= this.#watch();
+  }
+
+  bodyIsLate(): void {
+    this.#outgoing.shouldKeepAlive = false;
   }
 
   hasStaticBody(response: Response): boolean {

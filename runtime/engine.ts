@@ -10,7 +10,7 @@ import { faultOfApp } from "./app.ts";
 import type { Changes } from "./change_consumer.ts";
 import { ChangeHub, type ChangesOptions } from "./changes.ts";
 import type { Clock } from "./clock.ts";
-import { AlcedoError } from "./errors.ts";
+import { AlcedoError, type HttpError } from "./errors.ts";
 import { AppHandler } from "./http/app_handler.ts";
 import type { RequestInfo } from "./http/fetch_handler.ts";
 import { Lifecycle } from "./http/lifecycle.ts";
@@ -128,10 +128,17 @@ export interface Health {
   readonly badEvents: number;
 }
 
+/** An application as a handler for servers. */
+export interface EngineFetch {
+  (request: Request, info?: RequestInfo): Response | Promise<Response>;
+  /** The application's page for a request that a server refuses; no lifecycle step sees it. */
+  refuse(error: HttpError, request: Request, info?: RequestInfo): Promise<Response>;
+}
+
 /** A running application without a socket. */
 export interface Engine<Model, Event> extends AsyncDisposable {
   /** Answers a request as a server would get it answered. Never rejects. */
-  readonly fetch: (request: Request, info?: RequestInfo) => Response | Promise<Response>;
+  readonly fetch: EngineFetch;
   /**
    * Calls `look` with the newest durable model (in place: the newest one), and resolves with
    * what it returned once all that it could have seen is durable.
@@ -255,7 +262,13 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
     this.#report = report;
     // A property, not a method: it is handed to servers by itself.
     const answerer = lifecycle.seesRequests ? lifecycle : handler;
-    this.fetch = (request, info = new OwnInfo(request)) => answerer.fetch(request, info);
+    this.fetch = Object.assign(
+      (request: Request, info: RequestInfo = new OwnInfo(request)) => answerer.fetch(request, info),
+      {
+        refuse: (error: HttpError, request: Request, info: RequestInfo = new OwnInfo(request)) =>
+          handler.answerError(error, request, info),
+      },
+    );
   }
 
   /** Starts the lifecycle; closes the engine if it cannot. */

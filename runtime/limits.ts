@@ -16,6 +16,45 @@ export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
  */
 export const WRITE_QUEUE_MAX: number = 2048;
 
+/**
+ * Bytes of a request's URL, as the handler sees it. Servers should take 8000 of a target (RFC 9110,
+ * section 4.1); proxies and browsers commonly end near there.
+ */
+export const URL_BYTES_MAX: number = 8 * 1024;
+
+/** Bytes of a request's header, request line and all: what Node and Bun allow by themselves. */
+export const HEADER_BYTES_MAX: number = 16 * 1024;
+
+/**
+ * Milliseconds until the header of a request has arrived, on a new connection from its beginning. It
+ * is one packet or a few; Bun allows as much by itself, and nothing else.
+ */
+export const HEADER_TIMEOUT_MS: number = 10_000;
+
+/**
+ * Milliseconds that a body may keep its reader waiting, for each stretch of {@linkcode BODY_PACE_BYTES}
+ * of it. Together they are 17 KB/s: a slow telephone's, and more than it is worth to hold up a server.
+ */
+export const BODY_TIMEOUT_MS: number = 60_000;
+
+/** The bytes of a body that share one time limit. */
+export const BODY_PACE_BYTES: number = 1024 * 1024;
+
+/**
+ * Milliseconds that a connection may be idle between two requests. Proxies commonly keep theirs for
+ * 60 s: this is longer, so that it is they who close, and none sends a request into a close.
+ */
+export const IDLE_TIMEOUT_MS: number = 75_000;
+
+/** Connections at a time. An idle one takes some 10 KB: 100 MB in all. */
+export const CONNECTIONS_MAX: number = 10_000;
+
+/**
+ * Requests whose handlers have not answered: twice what may wait to write, so that bodies on their
+ * way and slow reads have room beside a full queue.
+ */
+export const REQUESTS_MAX: number = 2 * WRITE_QUEUE_MAX;
+
 /** Milliseconds a handler may take: what proxies and browsers commonly wait for. */
 export const REQUEST_TIMEOUT_MS: number = 60_000;
 

@@ -10,19 +10,38 @@ import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import {
   BODY_BYTES_MAX,
+  BODY_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  HEADER_BYTES_MAX,
+  HEADER_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
   REQUEST_TIMEOUT_MS,
+  REQUESTS_MAX,
   SNAPSHOT_LOG_BYTES,
+  URL_BYTES_MAX,
   WRITE_QUEUE_MAX,
 } from "../../runtime/limits.ts";
+import type { ServerLimits } from "../../runtime/http/fetch_handler.ts";
 import type { OnBadEvent } from "../../runtime/replay.ts";
-import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
+import type { ResolvedLimits } from "../_listen_options.ts";
+import { TrustedProxies } from "../_trusted_proxies.ts";
+import {
+  type Address,
+  oneOf,
+  parseAddress,
+  parseCount,
+  parseDuration,
+  parseLoopback,
+  parseSize,
+  parseSwitch,
+} from "./units.ts";
 
 /** Every address, and a port that needs no rights and is nobody's by custom. */
 const ADDR = ":9000";
 const EVENTS_FILE = "db.events";
 
 /** The settings of a server, as written: what arguments and the environment can change. */
-export interface ServerSettings {
+export interface ServerSettings extends ServerLimits {
   /**
    * Where to listen: `:9000`, `HOST:9000`, `[::1]:9000`; port 0 is any free one.
    * @default {":9000"}
@@ -121,7 +140,7 @@ export interface ServerSettings {
 }
 
 /** The settings of a server, read and complete. */
-export interface ResolvedSettings {
+export interface ResolvedSettings extends ResolvedLimits {
   readonly addr: Address;
   readonly adminAddr: Address | undefined;
   readonly tlsCert: string | undefined;
@@ -270,6 +289,62 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     fallback: String(WRITE_QUEUE_MAX),
     parse: parseCount,
   },
+  urlBytesMax: {
+    flag: "max-url-bytes",
+    value: "SIZE",
+    help: "what a URL may have; more is answered with 414",
+    fallback: `${URL_BYTES_MAX / 1024}KiB`,
+    parse: parseSize,
+  },
+  headerBytesMax: {
+    flag: "max-header-bytes",
+    value: "SIZE",
+    help: "what a request's header may have; more is answered with 431",
+    fallback: `${HEADER_BYTES_MAX / 1024}KiB, on Deno 64KiB`,
+    parse: parseSize,
+  },
+  headerTimeoutMs: {
+    flag: "header-timeout",
+    value: "DURATION",
+    help: "when a request's header has to be there; else the answer is 408",
+    fallback: `${HEADER_TIMEOUT_MS / 1000}s`,
+    parse: parseDuration,
+  },
+  bodyTimeoutMs: {
+    flag: "body-timeout",
+    value: "DURATION",
+    help: "how long to wait for a body, or each MiB of it; then the answer is 408",
+    fallback: `${BODY_TIMEOUT_MS / 1000}s`,
+    parse: parseDuration,
+  },
+  idleTimeoutMs: {
+    flag: "idle-timeout",
+    value: "DURATION",
+    help: "when a connection without a request is closed",
+    fallback: `${IDLE_TIMEOUT_MS / 1000}s`,
+    parse: parseDuration,
+  },
+  connectionsMax: {
+    flag: "max-connections",
+    value: "COUNT",
+    help: "connections at a time; those beyond are closed at once",
+    fallback: String(CONNECTIONS_MAX),
+    parse: parseCount,
+  },
+  requestsMax: {
+    flag: "max-requests",
+    value: "COUNT",
+    help: "requests that may wait for an answer; more are answered with 503",
+    fallback: String(REQUESTS_MAX),
+    parse: parseCount,
+  },
+  trustedProxies: {
+    flag: "trusted-proxies",
+    value: "LIST",
+    help: "whose forwarded fields count: addresses, ranges, loopback, private",
+    fallback: "none",
+    parse: parseProxies,
+  },
   static: {
     flag: "static",
     value: "DIR",
@@ -286,29 +361,18 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
   },
 };
 
-/** Reads one of some words. */
-function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word {
-  return (text) => {
-    const word = words.find((word) => word === text);
-    if (word === undefined) throw new SyntaxError(`"${text}" is none of: ${words.join(", ")}`);
-    return word;
-  };
-}
-
-/** Reads an address whose host, if none is named, is this machine alone. */
-function parseLoopback(text: string): Address {
-  const { hostname, port } = parseAddress(text);
-  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
-}
-
 function parsePrefix(text: string): string {
   const fault = faultOfPrefix(text);
   if (fault !== undefined) throw new SyntaxError(fault);
   return text;
 }
 
-function parseSwitch(text: string): boolean {
-  return oneOf("true", "false")(text) === "true";
+/** Reads a list with commas. */
+function parseProxies(text: string): readonly string[] {
+  const proxies = text.split(",").map((proxy) => proxy.trim()).filter((proxy) => proxy !== "");
+  // It says what is wrong with one.
+  new TrustedProxies(proxies);
+  return proxies;
 }
 
 const NAMES = Object.keys(SPECS) as (keyof ResolvedSettings)[];
@@ -403,6 +467,14 @@ export function resolveSettings(
     bodyBytesMax: given("bodyBytesMax") ?? settings.bodyBytesMax ?? BODY_BYTES_MAX,
     requestTimeoutMs: given("requestTimeoutMs") ?? settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     writeQueueMax: given("writeQueueMax") ?? settings.writeQueueMax ?? WRITE_QUEUE_MAX,
+    urlBytesMax: given("urlBytesMax") ?? settings.urlBytesMax ?? URL_BYTES_MAX,
+    headerBytesMax: given("headerBytesMax") ?? settings.headerBytesMax,
+    headerTimeoutMs: given("headerTimeoutMs") ?? settings.headerTimeoutMs ?? HEADER_TIMEOUT_MS,
+    bodyTimeoutMs: given("bodyTimeoutMs") ?? settings.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+    idleTimeoutMs: given("idleTimeoutMs") ?? settings.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    connectionsMax: given("connectionsMax") ?? settings.connectionsMax ?? CONNECTIONS_MAX,
+    requestsMax: given("requestsMax") ?? settings.requestsMax ?? REQUESTS_MAX,
+    trustedProxies: given("trustedProxies") ?? settings.trustedProxies ?? [],
     static: given("static") ?? settings.static,
     staticPrefix: given("staticPrefix") ??
       parse("staticPrefix", "staticPrefix", settings.staticPrefix ?? STATIC_PREFIX),

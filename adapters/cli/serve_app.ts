@@ -8,12 +8,19 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type App, faultOfApp } from "../../runtime/app.ts";
 import type { Engine } from "../../runtime/engine.ts";
-import type { FetchHandler, Server, TlsOptions } from "../../runtime/http/fetch_handler.ts";
+import type {
+  FetchHandler,
+  RequestInfo,
+  Server,
+  ServerLimits,
+  TlsOptions,
+} from "../../runtime/http/fetch_handler.ts";
 import type { FileHandler } from "../../runtime/http/static_files.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
 import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
 import type { Observer } from "../admin/observer.ts";
 import { openFileLog } from "../file_log.ts";
+import { resolveLimits } from "../_listen_options.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
 import { printError, printWarning } from "../print.ts";
@@ -213,11 +220,14 @@ function filesOf({ static: folder, staticPrefix }: ResolvedSettings): FileHandle
 /** `fetch`, asked for what is no file. */
 function withFiles(files: FileHandler | undefined, fetch: FetchHandler): FetchHandler {
   if (files === undefined) return fetch;
-  return (request, info) => {
-    const answer = files(request);
-    if (answer === undefined) return fetch(request, info);
-    return answer.then((response) => response ?? fetch(request, info));
-  };
+  return Object.assign(
+    (request: Request, info: RequestInfo) => {
+      const answer = files(request);
+      if (answer === undefined) return fetch(request, info);
+      return answer.then((response) => response ?? fetch(request, info));
+    },
+    { ...fetch.refuse && { refuse: fetch.refuse } },
+  );
 }
 
 /** What makes snapshots of the log, if another process can load the application. */
@@ -282,20 +292,21 @@ async function openEngineOn<Model, Event>(
 
 function listenAt(
   handler: FetchHandler,
-  { addr }: ResolvedSettings,
+  settings: ResolvedSettings,
   certificate: Certificate | undefined,
 ): Promise<Server> {
-  return listenOn("addr", addr, handler, certificate?.tls);
+  const tls = certificate && { tls: certificate.tls };
+  return listenOn("addr", settings.addr, handler, { ...resolveLimits(settings), ...tls });
 }
 
 async function listenOn(
   flag: string,
   addr: Address,
   handler: FetchHandler,
-  tls?: TlsOptions,
+  options: ServerLimits & { tls?: TlsOptions } = {},
 ): Promise<Server> {
   try {
-    return await listen(handler, { ...addr, report: printError, ...tls && { tls } });
+    return await listen(handler, { ...options, ...addr, report: printError });
   } catch (error) {
     if (!hasCode(error)) throw error;
     const why = explain(error, `listen on ${formatAddress(addr)}`);

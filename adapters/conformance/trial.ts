@@ -1,14 +1,19 @@
 /** One run of one case: its servers, their reports, clients to them, and what those received. */
 
+import assert from "node:assert/strict";
 import type {
   FetchHandler,
   ListenOptions,
   Server,
+  ServerLimits,
   TlsOptions,
 } from "../../runtime/http/fetch_handler.ts";
 import { RawClient, type RawClientOptions } from "./raw_client.ts";
 
-/** Starts a server for a handler: `serve` of an adapter. */
+/**
+ * Starts a server for a handler: `serve` of an adapter. The options have the address, and for some
+ * cases a limit, which the server has to take: its defaults would take minutes to reach.
+ */
 export type StartServer = (fetch: FetchHandler, options: ListenOptions) => Promise<Server>;
 
 /** Adds a case to the suite: what it states, and how to find out. */
@@ -52,14 +57,20 @@ export class Trial {
     return new RawClient(port, { ...options, isSecure: this.#tls !== undefined });
   }
 
-  /** Calls `body` with a server that answers with `handler`, and stops it. */
+  /** Calls `body` with a server that answers with `handler` within `limits`, and stops it. */
   async withServer(
     handler: FetchHandler,
     body: (running: RunningServer) => Promise<void>,
+    limits?: ServerLimits,
   ): Promise<void> {
     const reports: unknown[] = [];
     const report = (error: unknown): void => void reports.push(error);
-    const server = await this.start(handler, { hostname: "127.0.0.1", port: 0, report });
+    const server = await this.start(handler, {
+      hostname: "127.0.0.1",
+      port: 0,
+      report,
+      ...limits,
+    });
     const { port } = server.addr;
     const client = (): RawClient => {
       const opened = this.connect(port);
@@ -68,6 +79,8 @@ export class Trial {
     };
     try {
       await body({ server, port, origin: `${this.scheme}://127.0.0.1:${port}`, reports, client });
+    } catch (error) {
+      throw limits === undefined ? error : withLimits(error, limits);
     } finally {
       this.leave();
       await server.stop({ graceMs: 0 });
@@ -85,6 +98,17 @@ export class Trial {
       client.received.replaceAll(/^date: .*\r\n/gim, "").replaceAll(String(port), "PORT")
     );
   }
+}
+
+/** `error`, with what the server had to be told, since not everybody's `start` hands that on. */
+function withLimits(error: unknown, limits: ServerLimits): unknown {
+  if (!(error instanceof assert.AssertionError)) return error;
+  const options = JSON.stringify(limits);
+  return new assert.AssertionError({
+    message:
+      `${error.message}\n\nThis case needs a server with ${options}. They are in the second ` +
+      "argument of the start function: does that hand them on to the server?",
+  });
 }
 
 /** A promise and what settles it. */
@@ -108,8 +132,18 @@ export function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Resolves when `condition` holds, which is looked at after every turn of the event loop. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await condition()) await turn();
+}
+
+/** What `promise` resolves with, if it does within `ms` milliseconds. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `It took more than ${ms} ms`;
+    timer = setTimeout(() => reject(new assert.AssertionError({ message })), ms);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 /** Resolves with what `measure` says once that has stayed the same for fifty turns. */

@@ -6,9 +6,9 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { statusOf } from "../errors.ts";
+import { type HttpError, statusOf } from "../errors.ts";
 import { type AccessFormat, accessLine } from "./access_line.ts";
-import type { FetchHandler, RequestInfo } from "./fetch_handler.ts";
+import { answerRefusal, type FetchHandler, type RequestInfo } from "./fetch_handler.ts";
 import {
   formatTraceparent,
   nextTraceparent,
@@ -28,21 +28,35 @@ export interface AccessLogParts {
 
 /** `fetch`, with its exchanges logged. It gets `info.traceparent`. */
 export function accessLogged(fetch: FetchHandler, parts: AccessLogParts): FetchHandler {
-  return (request, info) => {
-    const exchange = new LoggedExchange(request, info, parts);
-    let answer: Response | Promise<Response>;
-    try {
-      answer = fetch(request, exchange);
-    } catch (error) {
-      exchange.log(statusOf(error));
-      throw error;
-    }
-    if (!(answer instanceof Promise)) return exchange.answered(answer);
-    return answer.then((response) => exchange.answered(response), (error) => {
-      exchange.log(statusOf(error));
-      throw error;
-    });
-  };
+  return Object.assign(
+    (request: Request, info: RequestInfo) =>
+      logged(request, info, parts, (exchange) => fetch(request, exchange)),
+    {
+      refuse: (error: HttpError, request: Request, info: RequestInfo) =>
+        logged(request, info, parts, (exchange) => answerRefusal(fetch, error, request, exchange)),
+    },
+  );
+}
+
+function logged(
+  request: Request,
+  info: RequestInfo,
+  parts: AccessLogParts,
+  ask: (exchange: LoggedExchange) => Response | Promise<Response>,
+): Response | Promise<Response> {
+  const exchange = new LoggedExchange(request, info, parts);
+  let answer: Response | Promise<Response>;
+  try {
+    answer = ask(exchange);
+  } catch (error) {
+    exchange.log(statusOf(error));
+    throw error;
+  }
+  if (!(answer instanceof Promise)) return exchange.answered(answer);
+  return answer.then((response) => exchange.answered(response), (error) => {
+    exchange.log(statusOf(error));
+    throw error;
+  });
 }
 
 /** An exchange, as its handler may ask about it, and until its line is written. */
@@ -74,6 +88,10 @@ class LoggedExchange implements RequestInfo {
 
   get traceparent(): string {
     return formatTraceparent(this.#trace);
+  }
+
+  get timeBody(): RequestInfo["timeBody"] {
+    return this.#info.timeBody;
   }
 
   header(name: string): string | null {

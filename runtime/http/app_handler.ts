@@ -105,7 +105,10 @@ export class AppHandler<Model, Event> {
     return this.#fetchSlow(answer, request, info, version);
   }
 
-  /** The answer for what a lifecycle step has thrown, or for a request that came too late. */
+  /**
+   * The answer for what a lifecycle step has thrown, for a request that came too late, or that a
+   * server refuses.
+   */
   answerError(error: unknown, request: Request, info: RequestInfo): Promise<Response> {
     return this.#errorAnswer(error, request, info);
   }

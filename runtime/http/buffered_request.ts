@@ -8,7 +8,7 @@
  * want a request of their own kind get one from `clone()`.
  */
 
-import { type HttpError, refusal } from "../errors.ts";
+import { HttpError, refusal } from "../errors.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 
 /**
@@ -78,7 +78,9 @@ function tooLarge(bytesMax: number): HttpError {
   return refusal(413, `the body has more than ${bytesMax} bytes`);
 }
 
+/** What the server itself has to say of the body goes on as it is. */
 function unreadable(cause: unknown): HttpError {
+  if (cause instanceof HttpError) return cause;
   return refusal(400, "the body could not be read to its end", { cause });
 }
 

@@ -6,9 +6,15 @@
  * knows of applications, models or logs.
  */
 
+import type { HttpError } from "../errors.ts";
+import { defaultErrorPage } from "./error_pages.ts";
+
 /** What a server knows of an exchange beyond the `Request` itself. */
 export interface RequestInfo {
-  /** The peer, as `host:port` (`[host]:port` for IPv6), or `undefined` if unknown. */
+  /**
+   * The peer, as `host:port` (`[host]:port` for IPv6), or `undefined` if unknown. Behind trusted
+   * proxies it is the client as they name it, mostly without a port.
+   */
   readonly remoteAddress: string | undefined;
   /**
    * Aborts when the client has left before its answer was sent in full, and only then:
@@ -38,6 +44,11 @@ export interface RequestInfo {
    */
   contentLength?(response: Response): string | null;
   /**
+   * Sees to it that the body of a copy of the request arrives in time, as that of the request itself
+   * has to.
+   */
+  readonly timeBody?: ((copy: Request) => void) | undefined;
+  /**
    * The exchange's `traceparent` (W3C Trace Context): the client's trace, or a new one, with an id of
    * its own, which is in the access log. `undefined` where there is none.
    */
@@ -48,10 +59,75 @@ export interface RequestInfo {
  * Answers a request. `request.url` is absolute and normalised as the WHATWG URL standard
  * says. It should not throw: an adapter reports what it throws and answers 500.
  */
-export type FetchHandler = (
+export interface FetchHandler {
+  (request: Request, info: RequestInfo): Response | Promise<Response>;
+  /**
+   * Makes the page of a refusal: of a request that the server does not hand on, because there is no
+   * URL in it, or because a limit is reached. What could not be read of such a request is a
+   * placeholder.
+   * @default a plain page with the status of `error`
+   */
+  refuse?(error: HttpError, request: Request, info: RequestInfo): Response | Promise<Response>;
+}
+
+/** The answer to a request that is refused with `error`: the page of `fetch`, or a plain one. */
+export function answerRefusal(
+  fetch: FetchHandler,
+  error: HttpError,
   request: Request,
   info: RequestInfo,
-) => Response | Promise<Response>;
+): Response | Promise<Response> {
+  return fetch.refuse?.(error, request, info) ?? defaultErrorPage(error.status, error.headers);
+}
+
+/**
+ * What a server takes before it asks a handler. A time of 0 is no limit. What a platform has no hook
+ * for is in `docs/limits.md`.
+ */
+export interface ServerLimits {
+  /**
+   * Bytes of a request's URL; more is answered with 414.
+   * @default {8 KiB}
+   */
+  urlBytesMax?: number;
+  /**
+   * Bytes of a request's header, with the request line; more is answered with 431.
+   * @default {16 KiB; on Deno its own bound of 64 KiB, since a look costs 1.5 µs}
+   */
+  headerBytesMax?: number | undefined;
+  /**
+   * Milliseconds until a request's header has arrived; then the answer is 408.
+   * @default {10_000}
+   */
+  headerTimeoutMs?: number;
+  /**
+   * Milliseconds that a body may keep its reader waiting, for each begun MiB; then the answer is 408.
+   * @default {60_000}
+   */
+  bodyTimeoutMs?: number;
+  /**
+   * Milliseconds that a connection may be idle between two requests; then it is closed.
+   * @default {75_000}
+   */
+  idleTimeoutMs?: number;
+  /**
+   * Connections at a time; those beyond are closed at once.
+   * @default {10_000}
+   */
+  connectionsMax?: number;
+  /**
+   * Requests whose handlers have not answered; those beyond are answered with 503 at once.
+   * @default {4096}
+   */
+  requestsMax?: number;
+  /**
+   * Whose `Forwarded` and `X-Forwarded-*` fields are believed: addresses, ranges as `10.0.0.0/8`,
+   * `loopback`, `private`. `remoteAddress` is then that of the client, and `request.url` has the
+   * scheme and the host that it has used.
+   * @default {[]}
+   */
+  trustedProxies?: readonly string[];
+}
 
 /** A certificate and the key to it. */
 export interface TlsOptions {
@@ -62,7 +138,7 @@ export interface TlsOptions {
 }
 
 /** Options of an adapter's `serve`. */
-export interface ListenOptions {
+export interface ListenOptions extends ServerLimits {
   /**
    * The address to listen on; an empty string is every address, IPv6 and IPv4.
    * @default {""}

@@ -214,6 +214,7 @@ class Exchange implements FinishContext {
       return host.answerError(error, request, this.#info);
     }
     const isSame = request === this.#request;
+    if (!isSame) this.#info.timeBody?.(request);
     return host.fetch(request, isSame ? this.#info : handedOnInfo(request, this.#info));
   }
 

@@ -7,8 +7,8 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { statusOf } from "../errors.ts";
-import type { FetchHandler } from "../http/fetch_handler.ts";
+import { type HttpError, statusOf } from "../errors.ts";
+import { answerRefusal, type FetchHandler, type RequestInfo } from "../http/fetch_handler.ts";
 import { Histogram, LATENCY_BOUNDS_S } from "./histogram.ts";
 
 /** The methods that are told apart. A client can make up any other, so those are one. */
@@ -63,31 +63,44 @@ export class RequestMetrics {
 
   /** `fetch`, with its answers counted. */
   counted(fetch: FetchHandler, clock: Clock): FetchHandler {
-    return (request, info) => {
-      const start = clock.now();
-      const method = methodIndex(request.method);
-      let answer: Response | Promise<Response>;
-      try {
-        answer = fetch(request, info);
-      } catch (error) {
-        this.#record(method, statusOf(error), clock.now() - start);
-        throw error;
-      }
-      if (!(answer instanceof Promise)) {
-        this.#record(method, answer?.status, clock.now() - start);
-        return answer;
-      }
-      this.#inFlight++;
-      return answer.then((response) => {
-        this.#inFlight--;
-        this.#record(method, response?.status, clock.now() - start);
-        return response;
-      }, (error) => {
-        this.#inFlight--;
-        this.#record(method, statusOf(error), clock.now() - start);
-        throw error;
-      });
-    };
+    return Object.assign(
+      (request: Request, info: RequestInfo) =>
+        this.#count(request, clock, () => fetch(request, info)),
+      {
+        refuse: (error: HttpError, request: Request, info: RequestInfo) =>
+          this.#count(request, clock, () => answerRefusal(fetch, error, request, info)),
+      },
+    );
+  }
+
+  #count(
+    request: Request,
+    clock: Clock,
+    ask: () => Response | Promise<Response>,
+  ): Response | Promise<Response> {
+    const start = clock.now();
+    const method = methodIndex(request.method);
+    let answer: Response | Promise<Response>;
+    try {
+      answer = ask();
+    } catch (error) {
+      this.#record(method, statusOf(error), clock.now() - start);
+      throw error;
+    }
+    if (!(answer instanceof Promise)) {
+      this.#record(method, answer?.status, clock.now() - start);
+      return answer;
+    }
+    this.#inFlight++;
+    return answer.then((response) => {
+      this.#inFlight--;
+      this.#record(method, response?.status, clock.now() - start);
+      return response;
+    }, (error) => {
+      this.#inFlight--;
+      this.#record(method, statusOf(error), clock.now() - start);
+      throw error;
+    });
   }
 
   /** A handler can answer with anything; what is no response the server answers with 500. */

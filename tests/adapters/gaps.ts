@@ -15,6 +15,8 @@ const CLOSES = "it closes the connection without a byte when it does not know th
 const NO_VERSION = "it does not say whether a request is HTTP/1.0, where that is allowed";
 const ABSOLUTE_HOST = "it shows no difference between an absolute target and a path";
 const BARE_LF = "it takes an LF for the end of a line, as RFC 9112, section 2.2, allows";
+const UNSEEN = "it answers itself, and shows nothing of the request";
+const UNCOUNTED = "it accepts every connection, and shows none";
 const EARLY_100 = "it answers the expectation whatever the version";
 
 /** The gaps of each. */
@@ -78,6 +80,22 @@ export const GAPS: Readonly<Record<Runtime, readonly ConformanceGap[]>> = {
       why: "it answers 400 at once, and closes",
     },
     { name: "adapter sends no 100 to a client of HTTP/1.0", why: EARLY_100 },
+    {
+      name: "adapter answers 408 to a header that does not arrive in time, however it trickles in",
+      why: "it closes the connection after 12 s, without a word",
+    },
+    {
+      name: "adapter closes a new connection on which nothing comes, without a word",
+      why: "it does so after 12 s, always",
+    },
+    {
+      name: "adapter closes a connection beyond the limit, and takes others when there is room",
+      why: UNCOUNTED,
+    },
+    {
+      name: "adapter sends the handler's page for a request that cannot be read",
+      why: UNSEEN,
+    },
   ],
   deno: [
     { name: "adapter answers 400 and asks no handler for no host, in HTTP/1.1", why: NO_VERSION },
@@ -127,6 +145,34 @@ export const GAPS: Readonly<Record<Runtime, readonly ConformanceGap[]>> = {
     {
       name: "server lets a body arrive, and its answer leave, when it stops",
       why: "it fails the reading of every body as soon as it is told to shut down",
+    },
+    {
+      name: "adapter answers 408 to a header that does not arrive in time, however it trickles in",
+      why: "it waits for ever",
+    },
+    {
+      name: "adapter closes a new connection on which nothing comes, without a word",
+      why: "it waits for ever",
+    },
+    {
+      name: "adapter closes a connection that is idle after an answer, at once or later",
+      why: "it waits for ever",
+    },
+    {
+      name: "adapter closes the connection of a late body, whatever its handler answers",
+      why: "it reads on, for ever",
+    },
+    {
+      name: "adapter sends its answer while a body that nobody reads still comes, and ends that",
+      why: "it reads on, for ever",
+    },
+    {
+      name: "adapter closes a connection beyond the limit, and takes others when there is room",
+      why: UNCOUNTED,
+    },
+    {
+      name: "adapter sends the handler's page for a request that cannot be read",
+      why: UNSEEN,
     },
   ],
 };

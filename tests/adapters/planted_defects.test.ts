@@ -72,6 +72,34 @@ const DEFECTS: Record<string, readonly [name: string, start: StartServer]> = {
         },
       }),
   ],
+  "takes any URL": [
+    "adapter answers 414 and asks no handler for a URL beyond the limit, and takes less",
+    (fetch, { urlBytesMax: _, ...options }) => listen(fetch, options),
+  ],
+  "waits for a body as long as it takes": [
+    "adapter answers 408 to a body that does not arrive in time, read as text",
+    (fetch, { bodyTimeoutMs: _, ...options }) => listen(fetch, options),
+  ],
+  "lets requests queue": [
+    "adapter answers 503 at once to a request too many in flight, and others when there is room",
+    (fetch, { requestsMax: _, ...options }) => listen(fetch, options),
+  ],
+  "believes everybody": [
+    "adapter believes nobody else the client's address",
+    (fetch, options) => listen(fetch, { ...options, trustedProxies: ["loopback"] }),
+  ],
+  "believes what the client says of itself": [
+    "adapter believes a trusted proxy no further than the first that is not trusted",
+    (fetch, options) =>
+      listen((request, { signal }) => {
+        const [remoteAddress] = request.headers.get("x-forwarded-for")?.split(",") ?? [];
+        return fetch(request, { remoteAddress, signal });
+      }, options),
+  ],
+  "keeps refusals to itself": [
+    "adapter sends the handler's page for an invalid host",
+    (fetch, options) => listen((request, info) => fetch(request, info), options),
+  ],
 };
 
 function caseOf(name: string, start: StartServer, options?: ConformanceOptions): ConformanceCase {
@@ -86,6 +114,15 @@ for (const [what, [name, start]] of Object.entries(DEFECTS)) {
     await assert.rejects(caseOf(name, start).run(), { code: "ERR_ASSERTION" });
   });
 }
+
+test("conformance suite tells an adapter that drops the options of a case what they were", async () => {
+  const name = "adapter answers 414 and asks no handler for a URL beyond the limit, and takes less";
+  const start: StartServer = (fetch, { hostname = "", port = 0, report = () => {} }) =>
+    listen(fetch, { hostname, port, report });
+  await assert.rejects(caseOf(name, start).run(), {
+    message: /"urlBytesMax":300.*second\s+argument/s,
+  });
+});
 
 test("conformance suite finds every request that a careless server takes", async () => {
   const refusals = conformance(startCareless).filter(({ name }) =>

@@ -34,11 +34,18 @@ test("adapter prints nothing, whatever handlers and clients do", async () => {
   assert.deepEqual([quiet.stderr(), quiet.stdout(), code], ["", "reports: 5\n", 0]);
 });
 
-// Bun would cut both off after 12 seconds, and can be told so in no shorter way.
-const SILENCE_MS = RUNTIME === "bun" || process.env["ALCEDO_LONG"] ? 13_000 : 1_000;
+test("adapter answers 414 or 431 to a URL beyond what the platform takes, or as Deno does 400", () =>
+  new Trial(listen).withServer(() => new Response("text"), async ({ client }) => {
+    const { status } = await client().get(`/${"a".repeat(70_000)}`).response();
+    assert.equal(status, { node: 414, bun: 431, deno: 400 }[RUNTIME]);
+  }));
+
+// Bun looks every four seconds, and would cut both off at the second look.
+const LARGE_BYTES = 16 * 1024 * 1024;
+const SILENCE_MS = RUNTIME === "bun" || process.env["ALCEDO_LONG"] ? 9_000 : 1_000;
 
 test(
-  "adapter lets a handler and a silent stream take longer than Bun would let them by itself",
+  "adapter lets a handler, a silent stream and a slow reader take longer than a connection may be idle",
   { timeout: 30_000 },
   () =>
     new Trial(listen).withServer(async (request) => {
@@ -47,6 +54,7 @@ test(
         await wait();
         return new Response("text");
       }
+      if (request.url.endsWith("/large")) return new Response("x".repeat(LARGE_BYTES));
       let pulls = 0;
       return new Response(
         new ReadableStream({
@@ -59,8 +67,11 @@ test(
         }),
       );
     }, async ({ client }) => {
+      const reader = (await client().connected()).get("/large").pause();
       const clients = [client().get("/handler"), client().get("/stream")];
       const responses = await Promise.all(clients.map((connection) => connection.response()));
       assert.deepEqual(responses.map(({ body }) => body.toString()), ["text", "text"]);
-    }),
+      const { body, isWhole } = await reader.resume().response();
+      assert.deepEqual([body.length, isWhole], [LARGE_BYTES, true]);
+    }, { idleTimeoutMs: 200 }),
 );

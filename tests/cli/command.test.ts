@@ -176,6 +176,56 @@ test("--write-queue-max bounds the writes that wait", async () => {
   });
 });
 
+test("limits of the server, and trusted proxies, come from the command line", async () => {
+  await withFolder(async (folder) => {
+    const module = join(folder, "handler.ts");
+    const text = "export default async (request, { remoteAddress }) => " +
+      "new Response(`${request.url} ${remoteAddress} ${await request.text()}`);";
+    await writeFile(module, text);
+    const args = ["--max-url-bytes", "100", "--max-header-bytes", "2kB", "--body-timeout", "100ms"];
+    args.push("--addr", "127.0.0.1:0", "--trusted-proxies", "loopback, 10.0.0.0/8");
+    await serving(MOD, [module, ...args], {}, async (url) => {
+      assert.equal((await fetch(`${url}/${"a".repeat(100)}`)).status, 414);
+      assert.equal((await fetch(url, { headers: { "x-a": "b".repeat(3000) } })).status, 431);
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("a")),
+      });
+      const init: RequestInit & { duplex: "half" } = { method: "POST", body, duplex: "half" };
+      assert.equal((await fetch(url, init)).status, 408);
+      const headers = {
+        "x-forwarded-for": "203.0.113.7, 10.1.1.1",
+        "x-forwarded-proto": "https",
+        "x-forwarded-host": "o.test",
+      };
+      const seen = await (await fetch(url, { headers })).text();
+      assert.equal(seen, "https://o.test/ 203.0.113.7 ");
+    });
+  });
+});
+
+test("limits of the server are read with their units, and proxies one by one", () => {
+  const settings = resolveSettings(
+    {
+      "idle-timeout": "2m",
+      "header-timeout": "5s",
+      "max-connections": "7",
+      "max-requests": "8",
+      "trusted-proxies": "loopback,::1",
+    },
+    { ALCEDO_IDLE_TIMEOUT: "1m", ALCEDO_BODY_TIMEOUT: "3s" },
+    { urlBytesMax: 9, bodyTimeoutMs: 1 },
+  );
+  const { idleTimeoutMs, headerTimeoutMs, bodyTimeoutMs, connectionsMax, requestsMax } = settings;
+  assert.deepEqual(
+    [idleTimeoutMs, headerTimeoutMs, bodyTimeoutMs, connectionsMax, requestsMax],
+    [120_000, 5000, 3000, 7, 8],
+  );
+  assert.deepEqual([settings.urlBytesMax, settings.headerBytesMax], [9, undefined]);
+  assert.deepEqual(settings.trustedProxies, ["loopback", "::1"]);
+  const wrong = () => resolveSettings({ "trusted-proxies": "loopback,nonsense" }, {}, {});
+  assert.throws(wrong, { message: /^--trusted-proxies: .*"nonsense".*range/ });
+});
+
 test("--static serves files before the application is asked", async () => {
   await withFolder(async (folder) => {
     await writeFile(join(folder, "a.txt"), "file");

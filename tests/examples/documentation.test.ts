@@ -48,6 +48,8 @@ const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, w
   "docs/deploying.md: nginx": [1, "a proxy's configuration"],
   "docs/deploying.md: yaml": [1, "probes of Kubernetes"],
   "docs/evolving_events.md: (none)": [1, "a message"],
+  "docs/limits.md: caddyfile": [1, "a proxy's limits"],
+  "docs/limits.md: nginx": [2, "a proxy's limits, and its fields"],
   "docs/log_format.md: (none)": [3, "grammar"],
   "docs/metrics.md: yaml": [2, "what Prometheus is told"],
   "docs/reference.md: ts signature": [undefined, "made of the sources, which compile"],

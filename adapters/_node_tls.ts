@@ -33,7 +33,10 @@ export function createSecureServer(tls: TlsOptions, answerHttp2: AnswerHttp2): S
   const http2 = new Http2Connections(answerHttp2);
   const http1 = server.listeners("secureConnection");
   server.removeAllListeners("secureConnection");
+  const connections = new Set<TLSSocket>();
   server.on("secureConnection", (socket: TLSSocket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
     if (socket.alpnProtocol === "h2") return http2.accept(socket);
     for (const accept of http1) accept.call(server, socket);
   });
@@ -52,7 +55,11 @@ export function createSecureServer(tls: TlsOptions, answerHttp2: AnswerHttp2): S
       closeHandshakes();
       http2.drain();
     },
-    cut: () => http2.cut(),
+    cut() {
+      http2.cut();
+      // Node forgets those of a CONNECT, and may not notice that such a client has left.
+      for (const connection of connections) connection.destroy();
+    },
   };
 }
 

@@ -63,6 +63,7 @@ export type {
   RequestInfo,
   Server,
   ServerLimits,
+  TlsOptions,
 } from "./runtime/http/fetch_handler.ts";
 export { honoHandler } from "./runtime/hono_handler.ts";
 export type { HonoBindings, HonoEnv } from "./runtime/hono_handler.ts";

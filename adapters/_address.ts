@@ -22,3 +22,8 @@ const LOCAL_HOST = /^(?:::1?|0\.0\.0\.0|127\.\d+\.\d+\.\d+)$/;
 export function fallbackAuthority(host: string, port: number): string {
   return formatAddress(LOCAL_HOST.test(host) ? "localhost" : host, port);
 }
+
+/** The same with its scheme. */
+export function fallbackOrigin(host: string, port: number, tls: object | undefined): string {
+  return `${tls === undefined ? "http" : "https"}://${fallbackAuthority(host, port)}`;
+}

@@ -3,7 +3,7 @@
  * reported where the caller does not say.
  */
 
-import type { ListenOptions, ServerLimits } from "../runtime/http/fetch_handler.ts";
+import type { ListenOptions, ServerLimits, TlsOptions } from "../runtime/http/fetch_handler.ts";
 import {
   BODY_TIMEOUT_MS,
   CONNECTIONS_MAX,
@@ -22,10 +22,11 @@ export interface ResolvedLimits extends Readonly<Required<Omit<ServerLimits, "he
   readonly headerBytesMax: number | undefined;
 }
 
-/** {@linkcode ListenOptions}, all of them known. */
+/** {@linkcode ListenOptions}, all of them known; without TLS there is no `tls`. */
 export interface ResolvedListenOptions extends ResolvedLimits {
   readonly hostname: string;
   readonly port: number;
+  readonly tls: TlsOptions | undefined;
   readonly report: (error: unknown) => void;
 }
 
@@ -34,6 +35,7 @@ export function resolveListenOptions(options: ListenOptions): ResolvedListenOpti
   return Object.freeze({
     hostname: options.hostname ?? "",
     port: options.port ?? PORT_DEFAULT,
+    tls: options.tls,
     report: options.report ?? printError,
     ...resolveLimits(options),
   });

@@ -4,9 +4,35 @@
  * messages to the client.
  */
 
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import { failurePage, notAResponse } from "./_failure.ts";
 import { type BodyTest, trustedBodyTest } from "./_static_body.ts";
+
+/** What an answer leaves through: Node's own `ServerResponse`, or what is one for HTTP/2. */
+export interface Outgoing {
+  readonly req: {
+    readonly method?: string | undefined;
+    readonly socket: {
+      readonly remoteAddress?: string | undefined;
+      readonly remotePort?: number | undefined;
+    };
+  };
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  readonly closed: boolean;
+  readonly writableFinished: boolean;
+  statusMessage: string;
+  shouldKeepAlive: boolean;
+  strictContentLength: boolean;
+  writeHead(status: number, fields: OutgoingHttpHeaders): unknown;
+  flushHeaders(): void;
+  write(chunk: Uint8Array): boolean;
+  end(chunk?: string | Uint8Array): unknown;
+  destroy(): unknown;
+  on(event: "close" | "drain", listener: () => void): unknown;
+  once(event: "close" | "drain", listener: () => void): unknown;
+  off(event: "close" | "drain", listener: () => void): unknown;
+}
 
 /** How responses are sent. Nothing here throws. */
 export interface Answerer {
@@ -17,9 +43,9 @@ export interface Answerer {
   /** What the header of `response` says of the size of its body. */
   contentLength(response: Response): string | null;
   /** Sends what a handler returned, or a page for what is wrong with it. */
-  send(outgoing: ServerResponse, response: Response): void;
+  send(outgoing: Outgoing, response: Response): void;
   /** Reports `error`, and answers with a page for it, or cuts off what was begun. */
-  fail(outgoing: ServerResponse, error: unknown): void;
+  fail(outgoing: Outgoing, error: unknown): void;
 }
 
 /** What a response consists of; a lightweight one of `@hono/node-server` holds just that. */
@@ -60,7 +86,7 @@ export function createAnswerer(report: Report): Answerer {
     return [response.status, response.body, response.headers];
   }
 
-  function send(outgoing: ServerResponse, response: Response): void {
+  function send(outgoing: Outgoing, response: Response): void {
     try {
       if (!(response instanceof NativeResponse)) throw notAResponse(response);
       sendParts(outgoing, partsOf(response), report);
@@ -69,7 +95,7 @@ export function createAnswerer(report: Report): Answerer {
     }
   }
 
-  function fail(outgoing: ServerResponse, error: unknown): void {
+  function fail(outgoing: Outgoing, error: unknown): void {
     if (outgoing.headersSent || outgoing.destroyed) {
       report(error);
       outgoing.destroy();
@@ -156,7 +182,7 @@ function isWhole(body: unknown): body is string | Uint8Array | null {
 }
 
 /** @throws if the response is not one that can be sent; nothing was sent then. */
-function sendParts(outgoing: ServerResponse, parts: Parts, report: Report): void {
+function sendParts(outgoing: Outgoing, parts: Parts, report: Report): void {
   const [status, body, headers] = parts;
   if (!(hasBodyStatus(status) || body === null && isBodiless(status))) {
     throw new RangeError(
@@ -197,7 +223,7 @@ function fieldsOf(headers: HeadersInit | undefined): OutgoingHttpHeaders {
 }
 
 function sendWhole(
-  outgoing: ServerResponse,
+  outgoing: Outgoing,
   status: number,
   fields: OutgoingHttpHeaders,
   body: string | Uint8Array | null,
@@ -227,7 +253,7 @@ function hasAsciiFields(fields: OutgoingHttpHeaders): boolean {
 
 /** @throws if the stream is locked or a header field is bad; nothing was sent then. */
 function sendStream(
-  outgoing: ServerResponse,
+  outgoing: Outgoing,
   status: number,
   fields: OutgoingHttpHeaders,
   body: ReadableStream<unknown>,
@@ -248,7 +274,7 @@ function sendStream(
 /** Writes what `reader` has, no faster than the client takes it, until either is at its end. */
 async function pump(
   reader: ReadableStreamDefaultReader<unknown>,
-  outgoing: ServerResponse,
+  outgoing: Outgoing,
   report: Report,
 ): Promise<void> {
   let hasLeft = false;
@@ -279,7 +305,7 @@ async function pump(
 }
 
 /** Resolves when `outgoing` takes more, or will never. */
-function drained(outgoing: ServerResponse): Promise<void> {
+function drained(outgoing: Outgoing): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {
       outgoing.off("drain", settle);

@@ -6,7 +6,7 @@ import { isHost, normalUrl } from "./_normal_url.ts";
  * `request` with a normalised URL: itself if its URL was normal after all, `undefined` if
  * there is no such URL, or none for its method; the answer is then 400.
  *
- * @param fallback The authority for a request that names no host
+ * @param fallback The origin for a request that names no host
  * @param signal Asked for only if the request has to be made anew
  */
 export function normalRequest(

@@ -44,14 +44,14 @@ let lastOrigin = "http://localhost/";
  * answer is then 400.
  *
  * @param host What the request's `Host` field says, for a URL that is only a target
- * @param fallback The authority for a target of a request that names no host
+ * @param fallback The origin for a target of a request that names no host
  */
 export function normalUrl(url: string, host: string | null, fallback: string): string | undefined {
   let absolute = url;
   if (url.startsWith("/")) {
     // A host that was named and still is not part of the URL is one that cannot be.
     if (host !== null && host !== "") return undefined;
-    absolute = `http://${fallback}${url}`;
+    absolute = fallback + url;
   }
   if (!VISIBLE_ASCII.test(url) || hasBackslashInPath(absolute)) return undefined;
   const parsed = URL.parse(absolute);

@@ -3,10 +3,10 @@
 /**
  * A request with `method` and `headers`, as far as there can be one, for the root of the server.
  *
- * @param fallback The authority of the server
+ * @param fallback The origin of the server
  */
 export function refusedRequest(method: string, headers: HeadersInit, fallback: string): Request {
-  const url = `http://${fallback}/`;
+  const url = `${fallback}/`;
   try {
     return new Request(url, { method, headers });
   } catch {

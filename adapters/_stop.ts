@@ -15,13 +15,13 @@ export interface StopSteps {
 }
 
 /** `stop` of a {@linkcode Server}: drains once, and cuts at the earliest deadline asked for. */
-export function createStop({ drain, cut }: StopSteps): Server["stop"] {
+export function createStop(steps: StopSteps): Server["stop"] {
   let drained: Promise<void> | undefined;
   let cutAt = Infinity;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let over = false;
   return ({ graceMs = STOP_GRACE_MS } = {}) => {
-    drained ??= drain().finally(() => {
+    drained ??= steps.drain().finally(() => {
       over = true;
       clearTimeout(timer);
     });
@@ -29,7 +29,7 @@ export function createStop({ drain, cut }: StopSteps): Server["stop"] {
     if (!over && at < cutAt) {
       cutAt = at;
       clearTimeout(timer);
-      timer = setTimeout(cut, graceMs);
+      timer = setTimeout(() => steps.cut(), graceMs);
     }
     return drained;
   };

@@ -6,8 +6,14 @@
 
 import http from "node:http";
 import { setImmediate } from "node:timers";
-import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import type {
+  FetchHandler,
+  ListenOptions,
+  Server,
+  TlsOptions,
+} from "../runtime/http/fetch_handler.ts";
+import { fallbackOrigin, formatAddress } from "./_address.ts";
+import type { SecureOptions } from "./_bun_tls.ts";
 import { failurePage, notAResponse } from "./_failure.ts";
 import { Guard, type ServedExchange } from "./_guard.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
@@ -28,6 +34,8 @@ declare const Bun: {
     maxRequestBodySize: number;
     development: boolean;
     reusePort: boolean;
+    tls?: TlsOptions;
+    http2?: boolean;
     fetch: (request: Request, server: HttpServer) => Response | Promise<Response>;
     error: (error: unknown) => Response;
   }): HttpServer;
@@ -37,6 +45,7 @@ declare const Bun: {
 interface HttpServer {
   readonly hostname: string;
   readonly port: number;
+  readonly pendingRequests: number;
   requestIP(request: Request): { address: string; port: number } | null;
   /** Sets the idle time of the connection, in seconds; 0 is for ever. */
   timeout(request: Request, seconds: number): void;
@@ -46,36 +55,40 @@ interface HttpServer {
 /**
  * Serves `fetch`, and resolves once connections are accepted.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
-export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  return new Promise((resolve) => resolve(start(fetch, options)));
-}
-
-function start(fetch: FetchHandler, options: ListenOptions): Server {
+export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
   const limits = resolveListenOptions(options);
-  const { hostname, port, report, idleTimeoutMs } = limits;
+  const { hostname, port, tls, report, idleTimeoutMs } = limits;
   const guard = new Guard(fetch, { limits, headerBytesMax: bytesToCount(limits.headerBytesMax) });
   const idleTimeout = Math.min(IDLE_S_MAX, Math.ceil(idleTimeoutMs / 1000));
-  const listen = (host: string): HttpServer =>
+  const secure = tls && await import("./_bun_tls.ts");
+  const listen = (host: string, at: number, secureOptions?: SecureOptions): HttpServer =>
     Bun.serve({
       hostname: host,
-      port,
+      port: at,
       idleTimeout,
       // A bound on bodies is the business of whoever reads them.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
       // Bun's default is true outside of development: a taken port would go unnoticed.
       reusePort: false,
+      ...secureOptions,
       fetch: answer,
       // What Bun finds wrong with a response: used before, locked, of status 0.
       error: (error) => failurePage(error, report),
     });
 
-  const server = listenOn(hostname, listen);
-  const fallback = fallbackAuthority(server.hostname, server.port);
+  const secureOptions = tls && secure?.secureOptions(tls);
+  await secure?.claimPort(hostname, port);
+  const server = listenOn(hostname, (host) => listen(host, port, secureOptions));
+  // A server that was stopped has forgotten it.
+  const addr = { hostname: server.hostname, port: server.port };
+  const shared = secure &&
+    new secure.SharedPort(server, (options) => listen(addr.hostname, addr.port, options));
+  const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
 
-  function answer(request: Request): Response | Promise<Response> {
+  function answer(request: Request, server: HttpServer): Response | Promise<Response> {
     const exchange = new Exchange(request, server, idleTimeout);
     if (!isServedMethod(request.method)) return refuse(501, request, exchange);
     if (hasNormalOrigin(request.url)) {
@@ -150,15 +163,18 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   };
 
   return {
-    addr: { hostname: server.hostname, port: server.port },
-    stop: createStop({
-      drain: async () => {
-        await server.stop();
-        // Connections with a part of a request are left open by that.
-        await server.stop(true);
+    addr,
+    ...shared && { setTls: (tls) => shared.setTls(tls) },
+    stop: createStop(
+      shared ?? {
+        drain: async () => {
+          await server.stop();
+          // Connections with a part of a request are left open by that.
+          await server.stop(true);
+        },
+        cut: () => void server.stop(true),
       },
-      cut: () => void server.stop(true),
-    }),
+    ),
   };
 }
 

@@ -17,6 +17,7 @@ import { malformedCases } from "./conformance/malformed.ts";
 import { messageCases } from "./conformance/messages.ts";
 import { proxyCases } from "./conformance/proxies.ts";
 import { stoppingCases } from "./conformance/stopping.ts";
+import type { TlsOptions } from "../runtime/http/fetch_handler.ts";
 import { targetCases } from "./conformance/targets.ts";
 import { type AddCase, type StartServer, Trial } from "./conformance/trial.ts";
 
@@ -51,6 +52,11 @@ export interface ConformanceOptions {
   gaps?: readonly ConformanceGap[];
   /** Starts the platform's own server, with nothing between it and the handler. */
   bare?: StartServer;
+  /**
+   * Runs all of it over TLS, as HTTP/1.1 there.
+   * @default none
+   */
+  tls?: TlsOptions;
 }
 
 /**
@@ -74,18 +80,18 @@ export function conformance(
   start: StartServer,
   options: ConformanceOptions = {},
 ): ConformanceCase[] {
-  const { gaps = [], bare } = options;
+  const { gaps = [], bare, tls } = options;
   const cases = allCases();
   for (const { name } of gaps) {
     if (!cases.has(name)) throw new RangeError(`Cannot declare the gap "${name}": no such case`);
   }
   const gapNames = new Set(gaps.map(({ name }) => name));
   return [...cases].map(([name, run]) => {
-    if (!gapNames.has(name)) return { name, run: () => pass(run, new Trial(start)) };
+    if (!gapNames.has(name)) return { name, run: () => pass(run, new Trial(start, tls)) };
     if (bare === undefined) {
       throw new RangeError(`Cannot declare the gap "${name}": there is no bare server to show it`);
     }
-    return { name, run: () => showGap(run, start, bare) };
+    return { name, run: () => showGap(run, new Trial(start, tls), new Trial(bare, tls)) };
   });
 }
 
@@ -123,8 +129,7 @@ async function pass(run: Run, trial: Trial): Promise<void> {
 }
 
 /** Passes if `run` fails on both servers, and both have sent the same. */
-async function showGap(run: Run, start: StartServer, bare: StartServer): Promise<void> {
-  const [ours, theirs] = [new Trial(start), new Trial(bare)];
+async function showGap(run: Run, ours: Trial, theirs: Trial): Promise<void> {
   // At once: some take seconds to show that nothing comes.
   await Promise.all([
     assert.rejects(pass(run, ours), "the gap has healed: it is none any more"),

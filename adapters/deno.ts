@@ -6,7 +6,8 @@
 
 import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import { fallbackOrigin, formatAddress } from "./_address.ts";
+import { signalOf } from "./_deno_signal.ts";
 import { failurePage } from "./_failure.ts";
 import { Guard, type ServedExchange } from "./_guard.ts";
 import { listenOn, resolveListenOptions } from "./_listen_options.ts";
@@ -25,6 +26,8 @@ declare const Deno: {
       hostname: string;
       port: number;
       automaticCompression: boolean;
+      cert?: string;
+      key?: string;
       onListen: () => void;
       onError: (error: unknown) => Response;
     },
@@ -50,17 +53,16 @@ const CUT_MS = 100;
 /**
  * Serves `fetch`, and resolves once connections are accepted.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
-export function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
-  return new Promise((resolve) => resolve(start(fetch, options)));
-}
-
-function start(fetch: FetchHandler, options: ListenOptions): Server {
+export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
   const limits = resolveListenOptions(options);
-  const { hostname, port, report } = limits;
+  const { hostname, port, tls, report } = limits;
   // Deno's own bound of 64 KiB does for those who do not ask for another.
   const guard = new Guard(fetch, { limits, headerBytesMax: limits.headerBytesMax });
+  const secure = tls && await import("./_deno_tls.ts");
+  const secureOptions = tls && secure?.secureOptions(tls);
+  const exchanges = secure && new secure.SecureExchanges();
   /**
    * The answers that handlers owe, and what ends streams. Once `shutdown` was called, Deno has
    * no way left to close a connection (aborting its signal then fails), but it closes those
@@ -75,6 +77,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     Deno.serve({
       hostname: host,
       port,
+      ...secureOptions,
       // A body leaves as the handler made it, like everywhere else.
       automaticCompression: false,
       onListen: () => {},
@@ -84,10 +87,10 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
         if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
         return defaultErrorPage(500);
       },
-    }, answer);
+    }, exchanges?.watched(answer, isStaticBody) ?? answer);
 
   const server = listenOn(hostname, listen);
-  const fallback = fallbackAuthority(server.addr.hostname, server.addr.port);
+  const fallback = fallbackOrigin(server.addr.hostname, server.addr.port, tls);
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
@@ -146,7 +149,9 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     addr: { hostname: server.addr.hostname, port: server.addr.port },
     stop: createStop({
       drain: async () => {
-        await Promise.race([server.shutdown().then(() => server.finished), whenCut]);
+        await exchanges?.http2Over(cutting.signal);
+        const finished = server.shutdown().then(() => server.finished);
+        await Promise.race([finished, whenCut, ...exchanges ? [exchanges.lingered()] : []]);
       },
       cut: () => {
         cutting.abort();
@@ -174,7 +179,7 @@ function hasKnownCoding({ headers }: Request): boolean {
  * 0.9 µs, so it is left to these requests; a handler that reads any field pays that anyway.
  */
 function hasDeepPath(url: string): boolean {
-  return url.indexOf("/", url.indexOf("/", "http://".length) + 1) !== -1;
+  return url.indexOf("/", url.indexOf("/", "https://".length) + 1) !== -1;
 }
 
 /** An answer that ends with its connection. */
@@ -218,8 +223,7 @@ class Exchange implements ServedExchange {
     if (this.#left !== undefined) return this.#left.signal;
     this.#left = new AbortController();
     if (!this.#isAnswered) {
-      muteAbortWarning();
-      const { signal } = this.#request;
+      const signal = signalOf(this.#request);
       const leave = (): void => {
         if (!this.#isAnswered) this.#leave();
       };
@@ -276,24 +280,6 @@ class Exchange implements ServedExchange {
   #leave(): void {
     this.#left?.abort(new DOMException("The client has left", "AbortError"));
   }
-}
-
-let muted = false;
-
-/**
- * Deno warns once that `request.signal` also aborts after an answer. It can be told so only
- * by a flag or a `deno.json`, which are the user's; so the one warning is left out, and
- * `console.warn` is as it was from then on.
- */
-function muteAbortWarning(): void {
-  if (muted) return;
-  muted = true;
-  const { warn } = console;
-  const filter = (...data: unknown[]): void => {
-    if (!String(data[0]).startsWith("Deno.serve: request.signal aborts")) return warn(...data);
-    if (console.warn === filter) console.warn = warn;
-  };
-  console.warn = filter;
 }
 
 /**

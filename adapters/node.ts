@@ -14,11 +14,12 @@ import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
-import { fallbackAuthority, formatAddress } from "./_address.ts";
+import { fallbackAuthority, fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { Guard, type ServedExchange } from "./_guard.ts";
 import { type ResolvedListenOptions, resolveListenOptions } from "./_listen_options.ts";
-import { type Answerer, createAnswerer } from "./_node_answer.ts";
+import { type Answerer, createAnswerer, type Outgoing } from "./_node_answer.ts";
+import type { RefusedHttp2 } from "./_node_http2.ts";
 import { answerParserErrors, outgoingOn, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
@@ -34,19 +35,22 @@ answeredElsewhere.catch(() => {});
  * Serves `fetch`, and resolves once connections are accepted. It replaces the global `Request`
  * and `Response` by subclasses of them that are cheap to make.
  *
- * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken.
+ * @throws an error whose `code` is `"EADDRINUSE"` if the port is taken, and what is wrong with `tls`.
  */
 export async function serve(fetch: FetchHandler, options: ListenOptions = {}): Promise<Server> {
   const limits = resolveListenOptions(options);
-  const { hostname, port, report } = limits;
+  const { hostname, port, tls, report } = limits;
   const guard = new Guard(fetch, { limits });
-  const server = createServer(parserLimits(limits));
+  const parser = parserLimits(limits);
+  const secure = tls &&
+    (await import("./_node_tls.ts")).createSecureServer(tls, parser, answerHttp2);
+  const server: HttpServer = secure?.server ?? createServer(parser);
   server.maxConnections = limits.connectionsMax;
   const addr = await listening(server, hostname, port);
-  const fallback = fallbackAuthority(addr.hostname, addr.port);
+  const fallback = fallbackOrigin(addr.hostname, addr.port, tls);
   // As a server for HTTP/1 it gets no other bindings than those.
   const handle = getRequestListener((request, env) => answer(request, env as HttpBindings), {
-    hostname: fallback,
+    hostname: fallbackAuthority(addr.hostname, addr.port),
     // Besides what was answered elsewhere only a URL that cannot be gets here.
     errorHandler: (error) => {
       if (error !== ANSWERED && entering !== undefined) refuseFirst(400, entering);
@@ -121,6 +125,20 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     return answeredElsewhere;
   }
 
+  async function answerHttp2(request: Request | RefusedHttp2, outgoing: Outgoing): Promise<void> {
+    const exchange = new Exchange(outgoing, answerer);
+    try {
+      const response = request instanceof Request ? guard.fetch(request, exchange) : guard.refuse(
+        request.status,
+        refusedRequest(request.method, request.headers, fallback),
+        exchange,
+      );
+      answerer.send(outgoing, await response);
+    } catch (error) {
+      answerer.send(outgoing, failurePage(error, report));
+    }
+  }
+
   server.on("request", (incoming, outgoing) => {
     const status = refusalOf(incoming);
     if (status !== 0) return refuseFirst(status, outgoing);
@@ -136,6 +154,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   return {
     addr,
+    ...secure && { setTls: secure.setTls },
     stop: createStop({
       drain: () =>
         new Promise((resolve) => {
@@ -144,8 +163,12 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
           // (Deno's types do not know the second.)
           Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
           server.close(() => resolve());
+          secure?.drain();
         }),
-      cut: () => server.closeAllConnections(),
+      cut: () => {
+        server.closeAllConnections();
+        secure?.cut();
+      },
     }),
   };
 }
@@ -184,11 +207,11 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
-  readonly #outgoing: ServerResponse;
+  readonly #outgoing: Outgoing;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;
 
-  constructor(outgoing: ServerResponse, answerer: Answerer) {
+  constructor(outgoing: Outgoing, answerer: Answerer) {
     this.#outgoing = outgoing;
     this.#answerer = answerer;
   }

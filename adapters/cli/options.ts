@@ -25,7 +25,16 @@ import type { ServerLimits } from "../../runtime/http/fetch_handler.ts";
 import type { OnBadEvent } from "../../runtime/replay.ts";
 import type { ResolvedLimits } from "../_listen_options.ts";
 import { TrustedProxies } from "../_trusted_proxies.ts";
-import { type Address, parseAddress, parseCount, parseDuration, parseSize } from "./units.ts";
+import {
+  type Address,
+  oneOf,
+  parseAddress,
+  parseCount,
+  parseDuration,
+  parseLoopback,
+  parseSize,
+  parseSwitch,
+} from "./units.ts";
 
 /** Every address, and a port that needs no rights and is nobody's by custom. */
 const ADDR = ":9000";
@@ -40,10 +49,21 @@ export interface ServerSettings extends ServerLimits {
   addr?: string;
   /**
    * Where to serve `/healthz`, `/readyz` and `/metrics`: `:9001` is this machine alone,
-   * `0.0.0.0:9001` every address. There is no password.
+   * `0.0.0.0:9001` every address. There is no password, and no TLS.
    * @default none
    */
   adminAddr?: string;
+  /**
+   * A file with the server's certificate in PEM, and behind it those that lead to one that clients
+   * know. It makes the server one for HTTPS; at SIGHUP it is read again.
+   * @default none
+   */
+  tlsCert?: string;
+  /**
+   * The file with its private key, in PEM and without a passphrase.
+   * @default none
+   */
+  tlsKey?: string;
   /**
    * Writes each exchange to standard output, as JSON or logfmt.
    * @default {"off"}
@@ -129,6 +149,8 @@ export interface ServerSettings extends ServerLimits {
 export interface ResolvedSettings extends ResolvedLimits {
   readonly addr: Address;
   readonly adminAddr: Address | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
   readonly accessLog: AccessFormat | "off";
   readonly ctlSocket: string | undefined;
   readonly eventsFile: string;
@@ -175,6 +197,20 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
     help: "where to serve /healthz, /readyz, /metrics; without HOST on loopback",
     fallback: "none",
     parse: parseLoopback,
+  },
+  tlsCert: {
+    flag: "tls-cert",
+    value: "FILE",
+    help: "the certificate to serve HTTPS with, in PEM; read again at SIGHUP",
+    fallback: "none",
+    parse: (text) => text,
+  },
+  tlsKey: {
+    flag: "tls-key",
+    value: "FILE",
+    help: "the private key of that certificate",
+    fallback: "none",
+    parse: (text) => text,
   },
   accessLog: {
     flag: "access-log",
@@ -339,21 +375,6 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
   },
 };
 
-/** Reads one of some words. */
-function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word {
-  return (text) => {
-    const word = words.find((word) => word === text);
-    if (word === undefined) throw new SyntaxError(`"${text}" is none of: ${words.join(", ")}`);
-    return word;
-  };
-}
-
-/** Reads an address whose host, if none is named, is this machine alone. */
-function parseLoopback(text: string): Address {
-  const { hostname, port } = parseAddress(text);
-  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
-}
-
 function parsePrefix(text: string): string {
   const fault = faultOfPrefix(text);
   if (fault !== undefined) throw new SyntaxError(fault);
@@ -366,10 +387,6 @@ function parseProxies(text: string): readonly string[] {
   // It says what is wrong with one.
   new TrustedProxies(proxies);
   return proxies;
-}
-
-function parseSwitch(text: string): boolean {
-  return oneOf("true", "false")(text) === "true";
 }
 
 const NAMES = Object.keys(SPECS) as (keyof ResolvedSettings)[];
@@ -450,6 +467,8 @@ export function resolveSettings(
       (settings.adminAddr === undefined
         ? undefined
         : parse("adminAddr", "adminAddr", settings.adminAddr)),
+    tlsCert: given("tlsCert") ?? settings.tlsCert,
+    tlsKey: given("tlsKey") ?? settings.tlsKey,
     accessLog: given("accessLog") ?? settings.accessLog ?? "off",
     ctlSocket: given("ctlSocket") ?? settings.ctlSocket,
     eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,

@@ -13,6 +13,7 @@ import type {
   RequestInfo,
   Server,
   ServerLimits,
+  TlsOptions,
 } from "../../runtime/http/fetch_handler.ts";
 import type { FileHandler } from "../../runtime/http/static_files.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
@@ -28,6 +29,7 @@ import { printError, printWarning } from "../print.ts";
 import { serveFiles } from "../serve_files.ts";
 import { keepSnapshots, type SnapshotKeeper } from "../snapshots.ts";
 import { carryOut, type SnapshotTask, takeSnapshotTask } from "../snapshot_task.ts";
+import type { Certificate } from "./certificate.ts";
 import { exitWith, StartError } from "./exit.ts";
 import {
   describeOptions,
@@ -54,6 +56,11 @@ export interface ServeOptions extends ServerSettings {
    * @default the file `eventsFile`
    */
   log?: EventLog;
+  /**
+   * The certificate and its key themselves, where no files are named.
+   * @default none
+   */
+  tls?: TlsOptions;
   /**
    * The command line.
    * @default the arguments of the process
@@ -131,18 +138,19 @@ export function printAndExit(text: string): never {
 export async function start<Model, Event>(
   app: Servable<Model, Event>,
   settings: ResolvedSettings,
-  { log: given, module }: Pick<ServeOptions, "log" | "module"> = {},
+  { log: given, module, tls }: Pick<ServeOptions, "log" | "module" | "tls"> = {},
 ): Promise<Serving<Model, Event> | Server> {
   const files = filesOf(settings);
   const handler = handlerOf(app);
   const fault = handler === undefined ? faultOfApp(app) : undefined;
   if (fault !== undefined) throw new StartError(`cannot serve the application: ${fault}`);
+  const certificate = await certificateOf(settings, tls);
   const observer = await beginObserving(settings);
   if (handler !== undefined) {
     const asked = withFiles(files, handler);
-    const server = await listenAt(observer?.observed(asked) ?? asked, settings);
+    const server = await listenAt(observer?.observed(asked) ?? asked, settings, certificate);
     observer?.serving();
-    return announce(server, async () => {
+    return announce(server, certificate, async () => {
       observer?.stopping();
       await server.stop({ graceMs: STOP_GRACE_MS });
       await observer?.close();
@@ -155,7 +163,7 @@ export async function start<Model, Event>(
   let server: Server;
   try {
     const asked = withFiles(files, engine.fetch);
-    server = await listenAt(observer?.observed(asked) ?? asked, settings);
+    server = await listenAt(observer?.observed(asked) ?? asked, settings, certificate);
   } catch (error) {
     await engine.close();
     throw error;
@@ -171,7 +179,17 @@ export async function start<Model, Event>(
     await observer?.close();
   };
   const afterwards = settings.snapshotOnStop ? () => snapshots?.makeLast() : undefined;
-  return { ...announce(server, stop, afterwards), engine };
+  return { ...announce(server, certificate, stop, afterwards), engine };
+}
+
+/** The certificate of a server for HTTPS; loaded where there is one. */
+async function certificateOf(
+  settings: ResolvedSettings,
+  tls: TlsOptions | undefined,
+): Promise<Certificate | undefined> {
+  const isSecure = tls ?? settings.tlsCert ?? settings.tlsKey;
+  if (isSecure === undefined) return undefined;
+  return (await import("./certificate.ts")).Certificate.open(settings, tls);
 }
 
 /** What is to be seen of the server, from before there is one; loaded where it is asked for. */
@@ -285,18 +303,23 @@ async function openEngineOn<Model, Event>(
   }
 }
 
-function listenAt(handler: FetchHandler, settings: ResolvedSettings): Promise<Server> {
-  return listenOn("addr", settings.addr, handler, resolveLimits(settings));
+function listenAt(
+  handler: FetchHandler,
+  settings: ResolvedSettings,
+  certificate: Certificate | undefined,
+): Promise<Server> {
+  const tls = certificate && { tls: certificate.tls };
+  return listenOn("addr", settings.addr, handler, { ...resolveLimits(settings), ...tls });
 }
 
 async function listenOn(
   flag: string,
   addr: Address,
   handler: FetchHandler,
-  limits: ServerLimits = {},
+  options: ServerLimits & { tls?: TlsOptions } = {},
 ): Promise<Server> {
   try {
-    return await listen(handler, { ...limits, ...addr, report: printError });
+    return await listen(handler, { ...options, ...addr, report: printError });
   } catch (error) {
     if (!hasCode(error)) throw error;
     const why = explain(error, `listen on ${formatAddress(addr)}`);
@@ -340,6 +363,7 @@ function explain(error: { code: string }, what: string): string {
  */
 function announce(
   server: Server,
+  certificate: Certificate | undefined,
   stop: () => Promise<void>,
   afterwards?: () => Promise<void> | undefined,
 ): Server {
@@ -361,10 +385,13 @@ function announce(
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  console.log(`Listening on http://${formatAddress(server.addr)}`);
+  const scheme = certificate === undefined ? "http" : "https";
+  console.log(`Listening on ${scheme}://${formatAddress(server.addr)}`);
+  certificate?.serves(server);
   return {
-    addr: server.addr,
+    ...server,
     async stop(): Promise<void> {
+      certificate?.close();
       process.off("SIGINT", onSignal);
       process.off("SIGTERM", onSignal);
       await stopOnce();

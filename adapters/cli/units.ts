@@ -97,3 +97,23 @@ export function formatAddress({ hostname, port }: Address): string {
   const host = isEvery ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;
   return `${host}:${port}`;
 }
+
+/** Reads an address whose host, if none is named, is this machine alone. */
+export function parseLoopback(text: string): Address {
+  const { hostname, port } = parseAddress(text);
+  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
+}
+
+/** Reads one of some words. */
+export function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const word = words.find((word) => word === text);
+    if (word === undefined) throw new SyntaxError(`"${text}" is none of: ${words.join(", ")}`);
+    return word;
+  };
+}
+
+/** Reads a switch: `true` or `false`. */
+export function parseSwitch(text: string): boolean {
+  return oneOf("true", "false")(text) === "true";
+}

@@ -6,7 +6,10 @@ import type { AddCase } from "./trial.ts";
 /** The tests connect from loopback: a trusted proxy, as are those in 10.0.0.0/8. */
 const TRUSTED = ["loopback", "10.0.0.0/8"];
 
-/** What comes from a trusted proxy, and what the handler has to see: URL, and client. */
+/**
+ * What comes from a trusted proxy, and what the handler has to see: URL, and client. `http:` is the
+ * server's own scheme.
+ */
 const FORWARDED: readonly (readonly [what: string, fields: string, seen: string])[] = [
   ["the client's address", "x-forwarded-for: 203.0.113.7", "http://h/a?b 203.0.113.7"],
   ["an address with a port", "x-forwarded-for: 203.0.113.7:99", "http://h/a?b 203.0.113.7:99"],
@@ -79,7 +82,8 @@ export function proxyCases(test: AddCase): void {
             const connection = await client().connected();
             const { body: text } = await connection
               .get("/a?b", `host: h\r\n${fields}\r\n${length}`, method).send(body).response();
-            const expected = seen ?? `http://h/a?b ${connection.localAddress}`;
+            const expected = (seen ?? `http://h/a?b ${connection.localAddress}`)
+              .replace(/^http:/, `${trial.scheme}:`);
             assert.equal(text.toString(), `${expected} ${body}`);
           }
         },

@@ -1,10 +1,11 @@
 /**
- * A client for HTTP/1.1 that sends exactly the bytes it is told to, and shows what came back,
+ * A client for HTTP/1.1, over TLS or not, that sends exactly the bytes it is told to, and shows what came back,
  * whole or not: what a test needs where the bytes matter.
  */
 
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 export interface RawResponse {
   readonly status: number;
@@ -23,8 +24,19 @@ export function valuesOf(response: RawResponse, name: string): string[] {
 /** What is kept of all that a connection received. */
 const BEGINNING_BYTES = 64 * 1024;
 
+/** Options of a {@linkcode RawClient}. */
+export interface RawClientOptions {
+  /** @default {"127.0.0.1"} */
+  host?: string;
+  /** Whether it speaks TLS. */
+  isSecure?: boolean;
+}
+
 /** One connection. */
 export class RawClient {
+  /** What TCP has. */
+  readonly #connection: Socket;
+  /** What it carries. */
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
   #beginning = "";
@@ -32,9 +44,16 @@ export class RawClient {
   #wake: () => void = () => {};
   /** Resolves when the connection is closed, by either side or by an error. */
   readonly closed: Promise<void>;
+  readonly #ready: "connect" | "secureConnect";
+  #isReady = false;
 
-  constructor(port: number, host = "127.0.0.1") {
-    this.#socket = connect({ port, host, allowHalfOpen: true });
+  constructor(port: number, { host = "127.0.0.1", isSecure = false }: RawClientOptions = {}) {
+    this.#connection = connect({ port, host, allowHalfOpen: true });
+    // Whose certificate it is is no question of the bytes.
+    const tls = { socket: this.#connection, allowHalfOpen: true, rejectUnauthorized: false };
+    this.#socket = isSecure ? connectTls(tls) : this.#connection;
+    this.#ready = isSecure ? "secureConnect" : "connect";
+    this.#socket.once(this.#ready, () => this.#isReady = true);
     const over = (): void => {
       this.#isOver = true;
       this.#wake();
@@ -62,8 +81,8 @@ export class RawClient {
   /** Resolves once the connection stands. */
   connected(): Promise<this> {
     return new Promise((resolve, reject) => {
-      if (this.#socket.readyState === "open") return resolve(this);
-      this.#socket.once("connect", () => resolve(this));
+      if (this.#isReady) return resolve(this);
+      this.#socket.once(this.#ready, () => resolve(this));
       this.#socket.once("error", reject);
     });
   }
@@ -90,7 +109,7 @@ export class RawClient {
 
   /** Leaves with a reset instead of an end. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#connection.resetAndDestroy();
   }
 
   /** Takes no more bytes; what the server sends fills its buffers. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
-import { RawClient, valuesOf } from "./raw_client.ts";
+import { valuesOf } from "./raw_client.ts";
 import { type AddCase, deferred } from "./trial.ts";
 
 /** Long enough never to be reached. */
@@ -35,10 +35,10 @@ export function stoppingCases(test: AddCase): void {
       const { port, hostname } = server.addr;
       assert.ok(hostname === "::" || hostname === "0.0.0.0" && !hasIpv6);
       for (const host of hasIpv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"]) {
-        const client = await new RawClient(port, host).connected();
+        const client = await trial.connect(port, { host }).connected();
         const response = await client.send("GET / HTTP/1.0\r\n\r\n").response();
         const [url, remote = ""] = response.body.toString().split(" ");
-        assert.equal(url, `http://localhost:${port}/`);
+        assert.equal(url, `${trial.scheme}://localhost:${port}/`);
         assert.match(remote, host === "::1" ? /^\[::1\]:\d+$/ : /^127\.0\.0\.1:\d+$/);
         client.leave();
       }
@@ -59,7 +59,7 @@ export function stoppingCases(test: AddCase): void {
       const inFlight = client().get("/");
       await called.promise;
       const stopped = server.stop({ graceMs: LONG_MS });
-      await assert.rejects(new RawClient(port).connected());
+      await assert.rejects(trial.connect(port).connected());
       finish.resolve();
       const response = await inFlight.response();
       assert.equal(response.body.toString(), "finished");

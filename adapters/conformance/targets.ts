@@ -4,7 +4,10 @@ import assert from "node:assert/strict";
 import { valuesOf } from "./raw_client.ts";
 import type { AddCase } from "./trial.ts";
 
-/** Requests that reach the handler, and the URL that it must see. `PORT` is the server's. */
+/**
+ * Requests that reach the handler, and the URL that it must see. `PORT` is the server's, `DEFAULT`
+ * the scheme's, and over TLS all are of HTTPS.
+ */
 const URLS: readonly (readonly [what: string, head: string, url: string])[] = [
   ["a plain target", "GET /a/b?c=d HTTP/1.1\r\nhost: h.test", "http://h.test/a/b?c=d"],
   ["dot segments", "GET /a/./b/../c/.. HTTP/1.1\r\nhost: h", "http://h/a/"],
@@ -25,7 +28,7 @@ const URLS: readonly (readonly [what: string, head: string, url: string])[] = [
   ["an empty first segment", "GET //other/x HTTP/1.1\r\nhost: h", "http://h//other/x"],
   ["a star that is a file", "GET /* HTTP/1.1\r\nhost: h", "http://h/*"],
   ["a host in upper case", "GET / HTTP/1.1\r\nhost: EXAMPLE.Test", "http://example.test/"],
-  ["the default port", "GET / HTTP/1.1\r\nhost: h:80", "http://h/"],
+  ["the default port", "GET / HTTP/1.1\r\nhost: h:DEFAULT", "http://h/"],
   ["another port", "GET / HTTP/1.1\r\nhost: h:65535", "http://h:65535/"],
   ["an IPv6 host", "GET /x HTTP/1.1\r\nhost: [::1]:8080", "http://[::1]:8080/x"],
   ["an absolute target", "GET http://h/x/../y HTTP/1.1\r\nhost: h", "http://h/y"],
@@ -93,8 +96,12 @@ export function targetCases(test: AddCase): void {
   for (const [what, head, url] of URLS) {
     test(`adapter shows an absolute, normalised URL for ${what}`, (trial) =>
       trial.withServer((request) => new Response(request.url), async ({ client, port }) => {
-        const response = await client().send(`${head}\r\n\r\n`).response();
-        assert.equal(response.body.toString(), url.replace("PORT", String(port)));
+        const { scheme } = trial;
+        const sent = head.replace(/(?<=GET )http(?=:)/i, scheme)
+          .replace("DEFAULT", scheme === "http" ? "80" : "443");
+        const response = await client().send(`${sent}\r\n\r\n`).response();
+        const expected = url.replace("http", scheme).replace("PORT", String(port));
+        assert.equal(response.body.toString(), expected);
       }));
   }
 

@@ -6,8 +6,9 @@ import type {
   ListenOptions,
   Server,
   ServerLimits,
+  TlsOptions,
 } from "../../runtime/http/fetch_handler.ts";
-import { RawClient } from "./raw_client.ts";
+import { RawClient, type RawClientOptions } from "./raw_client.ts";
 
 /**
  * Starts a server for a handler: `serve` of an adapter. The options have the address, and for some
@@ -31,11 +32,29 @@ export interface RunningServer {
 
 /** One run of one case. */
 export class Trial {
-  readonly start: StartServer;
+  readonly #start: StartServer;
+  readonly #tls: TlsOptions | undefined;
   readonly #clients: { readonly client: RawClient; readonly port: number }[] = [];
 
-  constructor(start: StartServer) {
-    this.start = start;
+  /** With `tls`, all of it is over TLS. */
+  constructor(start: StartServer, tls?: TlsOptions) {
+    this.#start = start;
+    this.#tls = tls;
+  }
+
+  /** That of the URLs that handlers see. */
+  get scheme(): "http" | "https" {
+    return this.#tls === undefined ? "http" : "https";
+  }
+
+  /** Starts a server, which is the caller's to stop. */
+  start(fetch: FetchHandler, options: ListenOptions): Promise<Server> {
+    return this.#start(fetch, { ...options, ...this.#tls && { tls: this.#tls } });
+  }
+
+  /** Opens a connection, which is the caller's to close. */
+  connect(port: number, options: RawClientOptions = {}): RawClient {
+    return new RawClient(port, { ...options, isSecure: this.#tls !== undefined });
   }
 
   /** Calls `body` with a server that answers with `handler` within `limits`, and stops it. */
@@ -54,12 +73,12 @@ export class Trial {
     });
     const { port } = server.addr;
     const client = (): RawClient => {
-      const opened = new RawClient(port);
+      const opened = this.connect(port);
       this.#clients.push({ client: opened, port });
       return opened;
     };
     try {
-      await body({ server, port, origin: `http://127.0.0.1:${port}`, reports, client });
+      await body({ server, port, origin: `${this.scheme}://127.0.0.1:${port}`, reports, client });
     } catch (error) {
       throw limits === undefined ? error : withLimits(error, limits);
     } finally {

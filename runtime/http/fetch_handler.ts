@@ -129,6 +129,14 @@ export interface ServerLimits {
   trustedProxies?: readonly string[];
 }
 
+/** A certificate and the key to it. */
+export interface TlsOptions {
+  /** The certificate in PEM, and behind it those that lead to one that clients know. */
+  readonly cert: string;
+  /** The private key of the first of them, in PEM and without a passphrase. */
+  readonly key: string;
+}
+
 /** Options of an adapter's `serve`. */
 export interface ListenOptions extends ServerLimits {
   /**
@@ -142,6 +150,11 @@ export interface ListenOptions extends ServerLimits {
    */
   port?: number;
   /**
+   * Serves HTTPS, TLS 1.2 at least, as HTTP/2 or HTTP/1.1, whichever a client asks for.
+   * @default none: HTTP/1.1 without TLS
+   */
+  tls?: TlsOptions;
+  /**
    * Called once for each error that no answer could carry: one that the handler threw, or
    * one that ended a response's body half-way.
    * @default prints the error with its stack to standard error
@@ -153,6 +166,15 @@ export interface ListenOptions extends ServerLimits {
 export interface Server {
   /** Where it listens, with the real port. */
   readonly addr: { readonly hostname: string; readonly port: number };
+  /**
+   * Gives another certificate to the connections to come. Those that are there go on with theirs; on
+   * Bun only what is in flight does, and idle connections and handshakes are closed. If it rejects,
+   * nothing has changed. Without TLS there is none, and none on Deno, which cannot do it.
+   *
+   * @throws {SyntaxError} if one of the two is not what it should be.
+   * @throws {RangeError} if the key is not that of the certificate.
+   */
+  setTls?(tls: TlsOptions): Promise<void>;
   /**
    * Stops accepting at once, closes idle connections, lets exchanges in flight finish, and
    * resolves when the last connection is closed. After `graceMs` milliseconds what is

@@ -176,3 +176,13 @@ export const GAPS: Readonly<Record<Runtime, readonly ConformanceGap[]>> = {
     },
   ],
 };
+
+/**
+ * What is not stated over TLS, since the client is of the same runtime there, and Deno's takes all
+ * that comes, whether it is read or not: it shows nothing of a server that waits for its reader.
+ */
+export const UNKNOWN_OVER_TLS: readonly string[] = [
+  "adapter pulls no more from a stream than its client reads, and sends all of it",
+  "adapter takes no more of a body than is taken of what it sends back, and hands on all of it",
+  "adapter does not say that a stream is over while its client does not read it",
+];

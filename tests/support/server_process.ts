@@ -73,7 +73,7 @@ export function signal(started: Started, name: NodeJS.Signals): void {
 
 /** Resolves with the URL once the server has said where it listens. */
 export async function listening(started: Started): Promise<string> {
-  const url = () => /^Listening on (http:\S+)$/m.exec(started.stdout())?.[1];
+  const url = () => /^Listening on (https?:\S+)$/m.exec(started.stdout())?.[1];
   const { stdout } = started.child;
   while (url() === undefined) {
     const isOver = await Promise.race([

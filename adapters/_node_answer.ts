@@ -72,7 +72,7 @@ export function createAnswerer(report: Report): Answerer {
   function fail(outgoing: ServerResponse, error: unknown): void {
     if (outgoing.headersSent || outgoing.destroyed) {
       report(error);
-      outgoing.destroy();
+      cutOff(outgoing);
       return;
     }
     try {
@@ -81,7 +81,7 @@ export function createAnswerer(report: Report): Answerer {
       sendParts(outgoing, partsOf(failurePage(error, report)), report);
     } catch (worse) {
       report(worse);
-      outgoing.destroy();
+      cutOff(outgoing);
     }
   }
 
@@ -272,10 +272,19 @@ async function pump(
   } catch (error) {
     outgoing.off("close", leave);
     report(error);
-    outgoing.destroy();
+    cutOff(outgoing);
     // Of no use to the stream if it is what failed.
     reader.cancel(error).catch(() => {});
   }
+}
+
+/**
+ * Ends an exchange, and its connection: at once, or when the answers before it have left. Node's own
+ * `destroy` does nothing to a connection that still sends those, which then waits for ever.
+ */
+function cutOff(outgoing: ServerResponse): void {
+  if (outgoing.socket === null) outgoing.once("socket", () => outgoing.destroy());
+  else outgoing.destroy();
 }
 
 /** Resolves when `outgoing` takes more, or will never. */

@@ -3,9 +3,10 @@
  * no paths, transfer codings, versions and methods that nobody knows.
  */
 
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { STATUS_TEXT } from "#std/http/status";
+import type { Connection } from "./_node_connect.ts";
 import { isHost, normalUrl } from "./_normal_url.ts";
 import { isServedMethod } from "./_served_method.ts";
 
@@ -53,9 +54,6 @@ interface ParserError extends Error {
   readonly rawPacket?: Uint8Array;
   readonly bytesParsed?: number;
 }
-
-/** A connection, with the answer that is on its way: Node keeps it there, and says so nowhere. */
-type Connection = Duplex & { readonly _httpMessage?: ServerResponse | null };
 
 /**
  * Answers what Node's parser refuses as Node would, but for two things: an unknown method is

@@ -17,6 +17,7 @@ import { messageCases } from "./conformance/messages.ts";
 import { stoppingCases } from "./conformance/stopping.ts";
 import { targetCases } from "./conformance/targets.ts";
 import { type AddCase, type StartServer, Trial } from "./conformance/trial.ts";
+import { tunnelCases } from "./conformance/tunnels.ts";
 
 export type { StartServer };
 
@@ -103,6 +104,7 @@ function allCases(): Map<string, Run> {
   leavingCases(add);
   endCases(add);
   failureCases(add);
+  tunnelCases(add);
   stoppingCases(add);
   return cases;
 }

@@ -17,6 +17,7 @@ import { fallbackAuthority, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
 import { resolveListenOptions } from "./_listen_options.ts";
 import { type Answerer, createAnswerer } from "./_node_answer.ts";
+import { answerConnect, noteWaiting } from "./_node_connect.ts";
 import { answerParserErrors, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
 import { isNormalUrl } from "./_normal_url.ts";
@@ -80,6 +81,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   }
 
   server.on("request", (incoming, outgoing) => {
+    noteWaiting(outgoing);
     const status = refusalOf(incoming);
     if (status !== 0) {
       outgoing.shouldKeepAlive = false;
@@ -87,7 +89,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     }
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
-  server.on("connect", (_, socket) => socket.end("HTTP/1.1 501 Not Implemented\r\n\r\n"));
+  const cutConnects = answerConnect(server);
   answerParserErrors(server);
   // A connection that could not be accepted; the others are as well as before.
   server.on("error", report);
@@ -103,7 +105,10 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
           Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
           server.close(() => resolve());
         }),
-      cut: () => server.closeAllConnections(),
+      cut: () => {
+        server.closeAllConnections();
+        cutConnects();
+      },
     }),
   };
 }

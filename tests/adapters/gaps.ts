@@ -77,6 +77,10 @@ export const GAPS: Readonly<Record<Runtime, readonly ConformanceGap[]>> = {
       name: "adapter answers what came before a malformed request",
       why: "it answers 400 at once, and closes",
     },
+    {
+      name: "adapter answers what came before a CONNECT",
+      why: "it closes the connection when a request comes before the answer to the last",
+    },
     { name: "adapter sends no 100 to a client of HTTP/1.0", why: EARLY_100 },
   ],
   deno: [

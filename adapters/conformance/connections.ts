@@ -146,6 +146,17 @@ export function connectionCases(test: AddCase): void {
       await connection.closed;
     }));
 
+  test("adapter reads the body of a client that has closed its half behind it", (trial) =>
+    trial.withServer(
+      async (request) => new Response(await request.text().catch(() => "lost")),
+      async ({ client }) => {
+        const body = "body".repeat(250);
+        const request = `POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\n${body}`;
+        const response = await client().send(request).end().response();
+        assert.deepEqual([response.status, response.body.toString()], [200, body]);
+      },
+    ));
+
   test("adapter takes a client that has closed its half meanwhile for one that has left", (trial) => {
     const called = deferred();
     return trial.withServer(async (_, info) => {

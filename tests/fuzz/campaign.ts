@@ -104,8 +104,12 @@ class Campaign {
   readonly #server: Started;
   readonly #port: number;
   readonly #options: FuzzOptions;
-  readonly #entries = new Claims("the model");
-  readonly #reports = new Claims("standard error");
+  readonly #entries = new Claims("the model", (entry) => entry.slice(entry.indexOf(" ") + 1));
+  /** Paths are normalised, and bytes that are none escaped. */
+  readonly #reports = new Claims(
+    "standard error",
+    (line) => line.replace(/^planted: /, "").replaceAll(/%[\dA-F]{2}/g, ""),
+  );
   readonly #errorLines: Lines;
   readonly #accessLines: Lines;
   #accesses = 0;
@@ -192,7 +196,8 @@ class Campaign {
   #claim({ plan, reading, answers }: Outcome): void {
     for (const [i, request] of reading.requests.entries()) {
       const { entry, report, isLate, isCut } = expectationOf(request);
-      const isAnswered = answers[i] !== undefined;
+      // With 400 if a client has left where that was not a fault.
+      const isAnswered = answers[i] !== undefined && answers[i].status !== 400;
       this.#valid++;
       if (isAnswered) this.#answered++;
       if (entry !== undefined) this.#entries.claim(entry, isAnswered);

@@ -11,14 +11,17 @@ interface Claim {
 /** Claims about one place, which is looked at after each batch. */
 export class Claims {
   readonly #where: string;
+  readonly #traceOf: (what: string) => string;
   #claims = new Map<string, Claim>();
   /** What the clients of the batch before have sent may still be on its way. */
   #older = new Map<string, Claim>();
   #doubts: string[] = [];
   #olderDoubts: string[] = [];
 
-  constructor(where: string) {
+  /** `traceOf` says which characters of a finding must have been sent by somebody, in order. */
+  constructor(where: string, traceOf: (what: string) => string) {
     this.#where = where;
+    this.#traceOf = traceOf;
   }
 
   /** Claims that `what` may be found, or must be. */
@@ -52,7 +55,7 @@ export class Claims {
       });
       if (isClaimed) continue;
       const isDoubtful = [...this.#olderDoubts, ...this.#doubts].some((sent) =>
-        isWithin(what.slice(what.indexOf(" ") + 1), sent)
+        isWithin(this.#traceOf(what), sent)
       );
       assert.ok(isDoubtful, `${when}: ${this.#where} has ${JSON.stringify(what)}, and must not`);
     }

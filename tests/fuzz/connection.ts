@@ -65,10 +65,12 @@ export async function exchange(port: number, plan: Plan): Promise<Outcome> {
         if (!await client.until(() => client.answers.length > i, MUST_MS)) return outcome();
       }
     } else {
-      // A server that closes because of the rest may reset the connection of who sends on, and what
-      // it had answered is lost then. So that is sent at once.
+      // A server that cuts an answer off, or closes because of the rest, may reset the connection of
+      // who sends on, and what it had answered before is lost then. So that is sent at once.
+      const cut = requests.find((request) => expectationOf(request).isCut);
       const sure = rest === "nothing" ? plan.sent.length : requests.at(-1)?.end ?? 0;
-      for (const cut of plan.cuts.filter((cut) => cut <= sure)) {
+      const safe = Math.min(sure, (cut?.end ?? Infinity) - 1);
+      for (const cut of plan.cuts.filter((cut) => cut <= safe)) {
         client.send(plan.sent.slice(sent, cut));
         sent = cut;
         await setImmediate();

@@ -29,7 +29,7 @@ export interface Reading {
 
 /** Options of {@linkcode read}. */
 export interface ReadOptions {
-  /** Whether a server can read trailers. */
+  /** Whether a server can read trailers, and so waits for their end. */
   readonly knowsTrailers: boolean;
 }
 
@@ -190,8 +190,8 @@ function readChunks(
 
 function readTrailers(sent: string, at: number, areKnown: boolean): number {
   if (sent.startsWith("\r\n", at)) return at + 2;
-  if (sent.length - at < 2) throw new Unfinished();
   if (!areKnown) throw new Unclear();
+  if (sent.length - at < 2) throw new Unfinished();
   const [lines, end] = readLines(sent, at - 2);
   // Others may be what no trailer must say.
   if (readFields(lines.slice(1)).some(([name]) => !name.startsWith("x-"))) throw new Unclear();

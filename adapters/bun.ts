@@ -85,45 +85,34 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
   function respond(request: Request, exchange: Exchange): Response | Promise<Response> {
     try {
       const response = fetch(request, exchange);
-      if (exchange.isWatched) return watched(response, exchange);
-      return response instanceof Promise ? response.then(finish, fail) : finish(response);
-    } catch (error) {
-      return fail(error);
-    }
-  }
-
-  /** The same for an exchange of which somebody wants to know when it is over. */
-  async function watched(
-    response: Response | Promise<Response>,
-    exchange: Exchange,
-  ): Promise<Response> {
-    try {
-      return finish(await response, exchange);
+      if (!(response instanceof Promise)) return finish(response, exchange);
+      return response.then(
+        (late) => finish(late, exchange),
+        (error: unknown) => failed(error, exchange),
+      );
     } catch (error) {
       return failed(error, exchange);
     }
   }
 
-  const fail = (error: unknown): Response => failurePage(error, report);
-
-  const finish = (response: unknown, exchange?: Exchange): Response => {
+  const finish = (response: unknown, exchange: Exchange): Response => {
     if (!(response instanceof Response)) return failed(notAResponse(response), exchange);
     if (isStaticBody(response) || hasKnownSize(response)) {
-      exchange?.taken();
+      exchange.taken();
       return response;
     }
     try {
-      const over = exchange && ((isRead: boolean) => exchange.read(isRead));
-      return relayBody(response, { failed: reportStream, ...over && { over } });
+      const over = (isRead: boolean): void => exchange.read(isRead);
+      return relayBody(response, { failed: reportStream, over });
     } catch (error) {
       // The body is locked, or was read before.
       return failed(error, exchange);
     }
   };
 
-  const failed = (error: unknown, exchange: Exchange | undefined): Response => {
-    exchange?.taken();
-    return fail(error);
+  const failed = (error: unknown, exchange: Exchange): Response => {
+    exchange.taken();
+    return failurePage(error, report);
   };
 
   /** Bun's own way with streams that fail is to print some errors, and to keep others quiet. */
@@ -176,17 +165,12 @@ class Exchange implements RequestInfo {
     this.#over = over;
   }
 
-  /** Whether somebody wants to know when it is over. */
-  get isWatched(): boolean {
-    return this.#over !== undefined;
-  }
-
   /**
    * Bun has all of the answer, or will have when this turn of the event loop is over. It does not
    * say when it has sent that.
    */
   taken(): void {
-    setImmediate(() => this.#over?.(!this.signal.aborted));
+    if (this.#over !== undefined) setImmediate(() => this.#over?.(!this.signal.aborted));
   }
 
   /** All of a stream was read, or nothing more of it will be; to a HEAD nothing is owed. */

@@ -68,6 +68,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
    */
   const waiting = new Set<(answer: Response) => void>();
   const cutting = new AbortController();
+  const parts: ServerParts = { cutting: cutting.signal, report };
   let cutOff = (): void => {};
   const whenCut = new Promise<void>((resolve) => cutOff = resolve);
 
@@ -81,7 +82,9 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
       // Called with what is wrong with a response, and with what ended a body half-way; in
       // the second case the page is thrown away.
       onError: (error) => {
-        if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
+        const isOurs = error === FAILED || error === SENT ||
+          cutting.signal.aborted && error === cutting.signal.reason;
+        if (!isOurs) report(error);
         return defaultErrorPage(500);
       },
     }, answer);
@@ -93,7 +96,7 @@ function start(fetch: FetchHandler, options: ListenOptions): Server {
     const { method, url } = request;
     if (!isServedMethod(method)) return defaultErrorPage(501);
     if (mayHaveBody(method) && !hasKnownCoding(request)) return defaultErrorPage(501);
-    const exchange = new Exchange(request, info, cutting.signal);
+    const exchange = new Exchange(request, info, parts);
     if (isNormalUrl(url) && !isWholeServer(method, url)) {
       if (!hasDeepPath(url) || isHost(request.headers.get("host") ?? "")) {
         return respond(request, exchange);
@@ -168,19 +171,34 @@ function failingResponse(reason: unknown): Response {
   return new Response(body, { status: 503 });
 }
 
+/** What exchanges share. */
+interface ServerParts {
+  /** Aborts when all that is left is to be cut off. */
+  readonly cutting: AbortSignal;
+  readonly report: (error: unknown) => void;
+}
+
+/** What Deno gets for an error of a stream, which it may tell twice. */
+const FAILED = new Error("The response's body has failed");
+
+/** Why nothing more is read of the answer to a HEAD. */
+const SENT = new DOMException("The answer was sent", "AbortError");
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements RequestInfo {
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
+  readonly #report: (error: unknown) => void;
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
   #over: ((isComplete: boolean) => void) | undefined = undefined;
 
-  constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
+  constructor(request: Request, info: HandlerInfo, { cutting, report }: ServerParts) {
     this.#request = request;
     this.#info = info;
     this.#cutting = cutting;
+    this.#report = report;
   }
 
   get remoteAddress(): string | undefined {
@@ -236,11 +254,22 @@ class Exchange implements RequestInfo {
       return response;
     }
     return relayBody(response, {
-      failed: (error) => error,
+      failed: (error) => {
+        this.#report(error);
+        return FAILED;
+      },
       cancelled: () => this.#leave(),
-      signal: this.#cutting,
+      signal: this.#request.method === "HEAD" ? this.#sent() : this.#cutting,
       over: (isComplete) => this.#tellWhenOver(isComplete),
     });
+  }
+
+  /** Aborts when the answer to a HEAD is over: Deno leaves its body alone if the client has left. */
+  #sent(): AbortSignal {
+    const sent = new AbortController();
+    const abort = (): void => sent.abort(SENT);
+    this.#info.completed.then(abort, abort);
+    return sent.signal;
   }
 
   /** A body that is complete Deno takes at once: whether its client was there is all it shows. */

@@ -157,7 +157,8 @@ class Exchange implements RequestInfo {
 
   onOver(over: (isComplete: boolean) => void): void {
     const outgoing = this.#outgoing;
-    outgoing.once("close", () => over(outgoing.writableFinished));
+    if (outgoing.closed) queueMicrotask(() => over(outgoing.writableFinished));
+    else outgoing.once("close", () => over(outgoing.writableFinished));
   }
 
   contentLength(response: Response): string | null {

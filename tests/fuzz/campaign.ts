@@ -105,10 +105,10 @@ class Campaign {
   readonly #port: number;
   readonly #options: FuzzOptions;
   readonly #entries = new Claims("the model", (entry) => entry.slice(entry.indexOf(" ") + 1));
-  /** Paths are normalised, and bytes that are none escaped. */
+  /** Paths are normalised: bytes are escaped, and Bun makes slashes of backslashes. */
   readonly #reports = new Claims(
     "standard error",
-    (line) => line.replace(/^planted: /, "").replaceAll(/%[\dA-F]{2}/g, ""),
+    (line) => line.replace(/^planted: /, "").replaceAll(/%[\dA-F]{2}|\//g, ""),
   );
   readonly #errorLines: Lines;
   readonly #accessLines: Lines;

@@ -10,7 +10,7 @@ import { RUNTIME } from "../support/runtime.ts";
 import { type Answer, AnswerReader } from "./answers.ts";
 import { expectationOf } from "./expectations.ts";
 import type { Ending, Plan } from "./plans.ts";
-import { read, type Reading } from "./reading.ts";
+import { read, type Reading, type ReadRequest } from "./reading.ts";
 
 /** What came of it. */
 export interface Outcome {
@@ -111,13 +111,9 @@ export function faultOf({ plan, reading, answers, isClosed }: Outcome): string |
     const expectation = expectationOf(request);
     const answer = answers[i];
     if (isForgotten(answer) && isPipelined) return foreignId(plan, answers);
-    // A server may close, rather than read a body that its handler has not.
-    const isUnread = requests.slice(0, i).some((before) => expectationOf(before).isUnread);
-    if (answer === undefined && isUnread && isClosed) return foreignId(plan, answers);
-    // What fails before its turn has come is not even begun.
-    if (answer === undefined && expectation.isCut && isClosed) return foreignId(plan, answers);
     if (answer === undefined) {
-      return plan.ending === "stay" ? `request ${i} was not answered` : undefined;
+      const isExcused = plan.ending !== "stay" || isClosed && mayCloseBefore(i, requests, plan);
+      return isExcused ? foreignId(plan, answers) : `request ${i} was not answered`;
     }
     if (isLost(answer) && plan.ending !== "stay" && request.body !== "") {
       return foreignId(plan, answers);
@@ -132,6 +128,17 @@ export function faultOf({ plan, reading, answers, isClosed }: Outcome): string |
   }
   if (closes && plan.ending === "stay" && !isClosed) return "the connection was not closed";
   return foreignId(plan, answers);
+}
+
+/** Whether a server may have closed the connection before it answered request `i`. */
+function mayCloseBefore(i: number, requests: readonly ReadRequest[], { sent }: Plan): boolean {
+  const [request, ...before] = requests.slice(0, i + 1).reverse().map(expectationOf);
+  // Rather than read a body that its handler has not.
+  return before.some(({ isUnread }) => isUnread) ||
+    // What fails before its turn has come is not even begun.
+    request?.isCut === true ||
+    // Servers that know it, and those that do not, drop everything for it.
+    sent.includes(HTTP_2);
 }
 
 /** No answer names a request that was not made on its connection. */

@@ -215,9 +215,12 @@ function sendWhole(
     fields["content-length"] = 0;
   }
   outgoing.writeHead(status, fields);
-  if (body === null) outgoing.end();
+  if (body === null) return void outgoing.end();
   // Node sends a head and a text as one text, in UTF-8; fields are Latin 1.
-  else outgoing.end(typeof body === "string" && !hasAsciiFields(fields) ? Buffer.from(body) : body);
+  const content = typeof body === "string" && !hasAsciiFields(fields) ? Buffer.from(body) : body;
+  // Of an answer that waits for others, Node would put the head before a 100 that waits, too.
+  if (outgoing.socket === null && typeof content !== "string") outgoing.flushHeaders();
+  outgoing.end(content);
 }
 
 function hasAsciiFields(fields: OutgoingHttpHeaders): boolean {

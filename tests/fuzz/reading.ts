@@ -60,6 +60,7 @@ const OTHER_FIELDS = [
 const HEAD_CHARS_MAX = 6000;
 const FIELDS_MAX = 60;
 const BODY_BYTES_MAX = 1024 * 1024;
+const CHUNK_LINE_MAX = 1000;
 
 class Unclear extends Error {}
 class Unfinished extends Error {}
@@ -95,7 +96,9 @@ function readRequest(
   if (more.length > 0 || !METHOD.test(method)) throw new Unclear();
   if (version !== "HTTP/1.1" && !isOld) throw new Unclear();
   const origin = TARGET.exec(target)?.[1];
-  if (origin === undefined || origin.startsWith("//")) throw new Unclear();
+  // What some make of the target "*".
+  const isWhole = method === "OPTIONS" && origin === "/*";
+  if (origin === undefined || origin.startsWith("//") || isWhole) throw new Unclear();
   const fields = readFields(fieldLines);
   const valueOf = (name: string): string | undefined => {
     const [value, ...others] = fields.filter(([found]) => found === name);
@@ -173,6 +176,7 @@ function readChunks(
   for (let at = start;;) {
     const lineEnd = sent.indexOf("\r\n", at);
     const line = lineEnd < 0 ? sent.slice(at) : sent.slice(at, lineEnd);
+    if (line.length > CHUNK_LINE_MAX) throw new Unclear();
     const digits = CHUNK.exec(line)?.[1];
     if (lineEnd < 0) {
       throw digits === undefined && line !== "" && line !== "\r" ? new Unclear() : new Unfinished();

@@ -73,7 +73,7 @@ const SPARE_FILES = 8;
 
 /**
  * What the server may have more at the end than after a third, however many requests there were
- * between. All that was seen in objects is half a megabyte, after 20,000 as after a million: code
+ * between. All that was seen in objects is half a megabyte, after 20,000 as after 300,000: code
  * that was compiled meanwhile. In the process it is twenty to forty, which its allocator keeps.
  */
 const HEAP_GROWTH_MB_MAX = 4;

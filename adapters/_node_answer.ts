@@ -17,6 +17,8 @@ export interface Outgoing {
       readonly remotePort?: number | undefined;
     };
   };
+  /** `null` while the answers before it are on their way, on a connection that sends one at a time. */
+  readonly socket?: object | null;
   readonly headersSent: boolean;
   readonly destroyed: boolean;
   readonly closed: boolean;
@@ -30,7 +32,7 @@ export interface Outgoing {
   end(chunk?: string | Uint8Array): unknown;
   destroy(): unknown;
   on(event: "close" | "drain", listener: () => void): unknown;
-  once(event: "close" | "drain", listener: () => void): unknown;
+  once(event: "close" | "drain" | "socket", listener: () => void): unknown;
   off(event: "close" | "drain", listener: () => void): unknown;
 }
 
@@ -98,7 +100,7 @@ export function createAnswerer(report: Report): Answerer {
   function fail(outgoing: Outgoing, error: unknown): void {
     if (outgoing.headersSent || outgoing.destroyed) {
       report(error);
-      outgoing.destroy();
+      cutOff(outgoing);
       return;
     }
     try {
@@ -107,7 +109,7 @@ export function createAnswerer(report: Report): Answerer {
       sendParts(outgoing, partsOf(failurePage(error, report)), report);
     } catch (worse) {
       report(worse);
-      outgoing.destroy();
+      cutOff(outgoing);
     }
   }
 
@@ -241,9 +243,12 @@ function sendWhole(
     fields["content-length"] = 0;
   }
   outgoing.writeHead(status, fields);
-  if (body === null) outgoing.end();
+  if (body === null) return void outgoing.end();
   // Node sends a head and a text as one text, in UTF-8; fields are Latin 1.
-  else outgoing.end(typeof body === "string" && !hasAsciiFields(fields) ? Buffer.from(body) : body);
+  const content = typeof body === "string" && !hasAsciiFields(fields) ? Buffer.from(body) : body;
+  // Of an answer that waits for others, Node would put the head before a 100 that waits, too.
+  if (outgoing.socket === null && typeof content !== "string") outgoing.flushHeaders();
+  outgoing.end(content);
 }
 
 function hasAsciiFields(fields: OutgoingHttpHeaders): boolean {
@@ -298,10 +303,19 @@ async function pump(
   } catch (error) {
     outgoing.off("close", leave);
     report(error);
-    outgoing.destroy();
+    cutOff(outgoing);
     // Of no use to the stream if it is what failed.
     reader.cancel(error).catch(() => {});
   }
+}
+
+/**
+ * Ends an exchange, and its connection: at once, or when the answers before it have left. Node's own
+ * `destroy` does nothing to a connection that still sends those, which then waits for ever.
+ */
+function cutOff(outgoing: Outgoing): void {
+  if (outgoing.socket === null) outgoing.once("socket", () => outgoing.destroy());
+  else outgoing.destroy();
 }
 
 /** Resolves when `outgoing` takes more, or will never. */

@@ -7,6 +7,7 @@ import { IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { STATUS_TEXT } from "#std/http/status";
+import type { Connection } from "./_node_connect.ts";
 import { isHost, normalUrl } from "./_normal_url.ts";
 import { isServedMethod } from "./_served_method.ts";
 
@@ -54,9 +55,6 @@ interface ParserError extends Error {
   readonly rawPacket?: Uint8Array;
   readonly bytesParsed?: number;
 }
-
-/** A connection, with the answer that is on its way: Node keeps it there, and says so nowhere. */
-type Connection = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 /**
  * A response without a request, on a connection that ends with it.

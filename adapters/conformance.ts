@@ -20,6 +20,7 @@ import { stoppingCases } from "./conformance/stopping.ts";
 import type { TlsOptions } from "../runtime/http/fetch_handler.ts";
 import { targetCases } from "./conformance/targets.ts";
 import { type AddCase, type StartServer, Trial } from "./conformance/trial.ts";
+import { tunnelCases } from "./conformance/tunnels.ts";
 
 export type { StartServer };
 
@@ -113,6 +114,7 @@ function allCases(): Map<string, Run> {
   failureCases(add);
   limitCases(add);
   proxyCases(add);
+  tunnelCases(add);
   stoppingCases(add);
   return cases;
 }

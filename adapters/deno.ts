@@ -70,6 +70,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
    */
   const waiting = new Set<(answer: Response) => void>();
   const cutting = new AbortController();
+  const parts: ServerParts = { cutting: cutting.signal, report };
   let cutOff = (): void => {};
   const whenCut = new Promise<void>((resolve) => cutOff = resolve);
 
@@ -84,7 +85,9 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
       // Called with what is wrong with a response, and with what ended a body half-way; in
       // the second case the page is thrown away.
       onError: (error) => {
-        if (!cutting.signal.aborted || error !== cutting.signal.reason) report(error);
+        const isOurs = error === FAILED || error === SENT ||
+          cutting.signal.aborted && error === cutting.signal.reason;
+        if (!isOurs) report(error);
         return defaultErrorPage(500);
       },
     }, exchanges?.watched(answer, isStaticBody) ?? answer);
@@ -94,7 +97,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
 
   function answer(request: Request, info: HandlerInfo): Response | Promise<Response> {
     const { method, url } = request;
-    const exchange = new Exchange(request, info, cutting.signal);
+    const exchange = new Exchange(request, info, parts);
     if (!isServedMethod(method) || mayHaveBody(method) && !hasKnownCoding(request)) {
       return refuse(501, request, exchange);
     }
@@ -188,20 +191,35 @@ function failingResponse(reason: unknown): Response {
   return new Response(body, { status: 503 });
 }
 
+/** What exchanges share. */
+interface ServerParts {
+  /** Aborts when all that is left is to be cut off. */
+  readonly cutting: AbortSignal;
+  readonly report: (error: unknown) => void;
+}
+
+/** What Deno gets for an error of a stream, which it may tell twice. */
+const FAILED = new Error("The response's body has failed");
+
+/** Why nothing more is read of the answer to a HEAD. */
+const SENT = new DOMException("The answer was sent", "AbortError");
+
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
+  readonly #report: (error: unknown) => void;
   #left: AbortController | undefined = undefined;
   #isAnswered = false;
   #over: ((isComplete: boolean) => void) | undefined = undefined;
 
-  constructor(request: Request, info: HandlerInfo, cutting: AbortSignal) {
+  constructor(request: Request, info: HandlerInfo, { cutting, report }: ServerParts) {
     this.#request = request;
     this.#info = info;
     this.#cutting = cutting;
+    this.#report = report;
   }
 
   get remoteAddress(): string | undefined {
@@ -256,11 +274,22 @@ class Exchange implements ServedExchange {
       return response;
     }
     return relayBody(response, {
-      failed: (error) => error,
+      failed: (error) => {
+        this.#report(error);
+        return FAILED;
+      },
       cancelled: () => this.#leave(),
-      signal: this.#cutting,
+      signal: this.#request.method === "HEAD" ? this.#sent() : this.#cutting,
       over: (isComplete) => this.#tellWhenOver(isComplete),
     });
+  }
+
+  /** Aborts when the answer to a HEAD is over: Deno leaves its body alone if the client has left. */
+  #sent(): AbortSignal {
+    const sent = new AbortController();
+    const abort = (): void => sent.abort(SENT);
+    this.#info.completed.then(abort, abort);
+    return sent.signal;
   }
 
   /** A body that is complete Deno takes at once: whether its client was there is all it shows. */

@@ -19,6 +19,7 @@ import { failurePage } from "./_failure.ts";
 import { Guard, type ServedExchange } from "./_guard.ts";
 import { type ResolvedListenOptions, resolveListenOptions } from "./_listen_options.ts";
 import { type Answerer, createAnswerer, type Outgoing } from "./_node_answer.ts";
+import { answerConnect, noteWaiting } from "./_node_connect.ts";
 import type { RefusedHttp2 } from "./_node_http2.ts";
 import { answerParserErrors, outgoingOn, refusalOf } from "./_node_request.ts";
 import { normalRequest } from "./_normal_request.ts";
@@ -140,13 +141,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
   }
 
   server.on("request", (incoming, outgoing) => {
+    noteWaiting(outgoing);
     const status = refusalOf(incoming);
     if (status !== 0) return refuseFirst(status, outgoing);
     entering = outgoing;
     handle(incoming, outgoing).catch((error: unknown) => answerer.fail(outgoing, error));
   });
-  server.on("connect", (incoming, socket) => {
-    refuseFirst(501, outgoingOn(socket as Socket, incoming));
+  const cutConnects = answerConnect(server, (incoming, connection) => {
+    refuseFirst(501, outgoingOn(connection, incoming));
   });
   answerParserErrors(server, refuseFirst);
   // A connection that could not be accepted; the others are as well as before.
@@ -167,6 +169,7 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
         }),
       cut: () => {
         server.closeAllConnections();
+        cutConnects();
         secure?.cut();
       },
     }),
@@ -232,7 +235,8 @@ class Exchange implements ServedExchange {
 
   onOver(over: (isComplete: boolean) => void): void {
     const outgoing = this.#outgoing;
-    outgoing.once("close", () => over(outgoing.writableFinished));
+    if (outgoing.closed) queueMicrotask(() => over(outgoing.writableFinished));
+    else outgoing.once("close", () => over(outgoing.writableFinished));
   }
 
   contentLength(response: Response): string | null {

@@ -38,6 +38,8 @@ export interface WriteJob<Model, Event> {
    * the handler may have seen it. Of `answered` and `failed`, one is called, once.
    */
   failed(error: unknown, sequence: number): void;
+  /** `answer` is one that nobody will get: it came too late, or its events cannot be kept. */
+  dropped?(answer: unknown): void;
 }
 
 /** What the writer works with. */
@@ -317,7 +319,10 @@ export class Writer<Model, Event> {
   }
 
   #answered(write: Write<Model, Event>, answer: unknown): void {
-    if (write.hasEnded) return;
+    if (write.hasEnded) {
+      write.job.dropped?.(answer);
+      return;
+    }
     this.#end(write);
     // In hand until its commit is taken: a write that the application begins meanwhile waits.
     this.#active = write;
@@ -379,6 +384,7 @@ export class Writer<Model, Event> {
       }
     } catch (error) {
       if (events.length > 0 && models.isSpoiled(after)) onSpoiled(error);
+      job.dropped?.(answer);
       job.failed(error, seen);
       return;
     }

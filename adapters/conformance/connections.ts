@@ -119,6 +119,20 @@ export function connectionCases(test: AddCase): void {
       assert.deepEqual([response.status, response.body.toString()], [200, "body"]);
     }));
 
+  test("adapter sends 100 before its answer, and not within, to a request that waits for another", (trial) =>
+    trial.withServer(async (request) => {
+      if (request.url.endsWith("/1")) await tenTurns();
+      return new Response(new Uint8Array(await request.arrayBuffer()));
+    }, async ({ client }) => {
+      const last = "host: h\r\nconnection: close\r\ncontent-length: 4\r\nexpect: 100-continue\r\n";
+      const connection = client().get("/1").get("/2", last, "POST").send("body");
+      await connection.closed;
+      const [, , answer = ""] = connection.received.split(
+        /(?:HTTP\/1\.1 100 Continue\r\n\r\n)?^HTTP/m,
+      );
+      assert.match(answer, /^\/1\.1 200 OK\r\n(?:\S+: .*\r\n)+\r\nbody$/);
+    }));
+
   test("adapter sends no 100 to a client of HTTP/1.0", (trial) =>
     trial.withServer(async (request) => new Response(await request.text()), async ({ client }) => {
       const response = await client().send(
@@ -145,6 +159,17 @@ export function connectionCases(test: AddCase): void {
       assert.equal((await connection.response()).body.toString(), "text");
       await connection.closed;
     }));
+
+  test("adapter reads the body of a client that has closed its half behind it", (trial) =>
+    trial.withServer(
+      async (request) => new Response(await request.text().catch(() => "lost")),
+      async ({ client }) => {
+        const body = "body".repeat(250);
+        const request = `POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\n${body}`;
+        const response = await client().send(request).end().response();
+        assert.deepEqual([response.status, response.body.toString()], [200, body]);
+      },
+    ));
 
   test("adapter takes a client that has closed its half meanwhile for one that has left", (trial) => {
     const called = deferred();

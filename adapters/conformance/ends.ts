@@ -13,6 +13,9 @@ const encoder = new TextEncoder();
 const CHUNK_BYTES = 256 * 1024;
 const CHUNKS = 64;
 
+/** Clients that leave, each at another moment. */
+const CLIENTS = 100;
+
 /** Exchanges that come to their end, and whether their answer is sent in full. */
 const ENDS: readonly (readonly [what: string, isComplete: boolean, answer: FetchHandler])[] = [
   ["text", true, () => new Response("text")],
@@ -109,6 +112,60 @@ export function endCases(test: AddCase): void {
     });
   });
 
+  for (const isThere of [true, false]) {
+    const who = isThere ? "a handler asks late" : "a handler asks when the client has left";
+    test(`adapter says that an exchange is over of which ${who}`, async (trial) => {
+      const ends = new Ends();
+      const called = deferred();
+      const goOn = deferred();
+      await trial.withServer(async (_, info) => {
+        called.resolve();
+        await goOn.promise;
+        ends.watch(info);
+        return new Response("text");
+      }, async ({ client }) => {
+        const connection = client().get("/");
+        await called.promise;
+        if (!isThere) connection.leave();
+        for (let i = 0; i < 5; i++) await turn();
+        goOn.resolve();
+        if (isThere) await connection.response();
+        await ends.told();
+        ends.equal([isThere]);
+      });
+    });
+  }
+
+  for (const method of ["GET", "HEAD"]) {
+    test(`adapter says once that an exchange is over, and lets go of its stream, whenever the client of a ${method} leaves`, async (trial) => {
+      const ends = new Ends();
+      const reports: unknown[] = [];
+      let [begun, streams] = [0, 0];
+      await trial.withServer(async (request, info) => {
+        begun++;
+        ends.watch(info);
+        await turn();
+        streams++;
+        const error = new Error(request.url);
+        return new Response(streamOf(begun % 3, error, 5, () => {}, () => streams--));
+      }, async ({ client, reports: reported }) => {
+        for (let i = 0; i < CLIENTS; i++) {
+          const connection = await client().connected();
+          connection.get(`/${i}`, "host: h\r\n", method);
+          for (let turns = 0; turns < i % 5; turns++) await turn();
+          connection.reset();
+          await connection.closed;
+        }
+        await ends.told(begun);
+        await until(() => streams === 0);
+        for (let i = 0; i < 5; i++) await turn();
+        if (!ends.isUnknown) assert.equal(ends.said.length, begun);
+        reports.push(...reported);
+      });
+      assert.equal(new Set(reports.map(String)).size, reports.length);
+    });
+  }
+
   test("adapter says that an exchange is over when the client leaves a silent stream", async (trial) => {
     const ends = new Ends();
     await trial.withServer((_, info) => {
@@ -166,22 +223,32 @@ function silentStream(): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.enqueue(encoder.encode("first")) });
 }
 
-/** A stream of `chunks`, which then ends, or fails. */
+/** A stream of `chunks`, which then ends, or fails; `over` is called then, or when it is let go. */
 function streamOf(
   chunks: number,
   error?: Error,
   bytes = 5,
   made = (): void => {},
+  over = (): void => {},
 ): ReadableStream<Uint8Array> {
   let left = chunks;
+  let isOver = false;
+  const end = (): void => {
+    if (!isOver) over();
+    isOver = true;
+  };
   return new ReadableStream({
     async pull(controller) {
       await turn();
       if (left-- > 0) {
         made();
         controller.enqueue(new Uint8Array(bytes));
-      } else if (error === undefined) controller.close();
-      else throw error;
+        return;
+      }
+      end();
+      if (error !== undefined) throw error;
+      controller.close();
     },
+    cancel: end,
   }, { highWaterMark: 0 });
 }

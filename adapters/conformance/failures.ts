@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../../runtime/errors.ts";
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
 import { valuesOf } from "./raw_client.ts";
-import { type AddCase, turn } from "./trial.ts";
+import { type AddCase, deferred, turn } from "./trial.ts";
 
 const SECRET = "a secret of the server";
 
@@ -123,6 +123,22 @@ export function failureCases(test: AddCase): void {
         assert.equal(reports.length, 1);
       }));
   }
+
+  test("adapter cuts off a response whose stream fails while the answer before it is awaited", (trial) => {
+    const late = deferred();
+    return trial.withServer(async (request) => {
+      if (request.url.endsWith("/2")) return new Response(failingAfter(1, () => Promise.resolve()));
+      await late.promise;
+      return new Response("text");
+    }, async ({ client, reports }) => {
+      // Some platforms begin with the second when the first is answered.
+      const connection = client().get("/1").get("/2").get("/3");
+      for (let i = 0; i < 5; i++) await turn();
+      late.resolve();
+      await connection.closed;
+      assert.ok(reports.length <= 1);
+    });
+  });
 
   test("adapter has sent what a stream made before it failed", (trial) =>
     trial.withServer(() => new Response(failingAfter(2, turn)), async ({ client }) => {

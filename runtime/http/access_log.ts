@@ -63,6 +63,8 @@ function logged(
 class LoggedExchange implements RequestInfo {
   /** Servers forget it when the client is gone. */
   readonly remoteAddress: string | undefined;
+  /** Not there if the server does not tell: else nobody would see to it. */
+  readonly onOver?: NonNullable<RequestInfo["onOver"]>;
   readonly #request: Request;
   readonly #info: RequestInfo;
   readonly #parts: AccessLogParts;
@@ -73,6 +75,7 @@ class LoggedExchange implements RequestInfo {
 
   constructor(request: Request, info: RequestInfo, parts: AccessLogParts) {
     this.remoteAddress = info.remoteAddress;
+    if (info.onOver !== undefined) this.onOver = (over) => info.onOver?.(over);
     this.#request = request;
     this.#info = info;
     this.#parts = parts;

@@ -16,7 +16,7 @@ import { isPromise, type Version } from "../models.ts";
 import type { Store } from "../store.ts";
 import type { WriteJob } from "../writer.ts";
 import { bufferRequest } from "./buffered_request.ts";
-import { checkResponse, isResponse } from "./check_response.ts";
+import { checkResponse, dropResponse, isResponse } from "./check_response.ts";
 import { defaultErrorPage, finishErrorPage } from "./error_pages.ts";
 import type { RequestInfo } from "./fetch_handler.ts";
 import { withGatedBody } from "./gated_body.ts";
@@ -146,6 +146,7 @@ export class AppHandler<Model, Event> {
       promise.then(
         (value) => {
           this.#deadlines.stop(waiting);
+          if (isOver) dropResponse(value);
           resolve(value);
         },
         (error) => {
@@ -206,7 +207,7 @@ export class AppHandler<Model, Event> {
     const gated = this.#gated(response, info, version);
     if (this.#store.isDurable(version)) return gated;
     return this.#store.durable(version).then(() => gated, (lost) => {
-      gated.body?.cancel(lost).catch(() => {});
+      dropResponse(gated, lost);
       return this.#errorAnswer(lost, request, info);
     });
   }
@@ -238,15 +239,17 @@ export class AppHandler<Model, Event> {
     });
     const page = this.#app.errors?.[answer.status] ?? this.#app.errors?.default;
     if (page === undefined) return defaultErrorPage(answer.status, answer.headers);
+    let response: unknown;
     try {
       const version = await this.#store.readable();
-      let response: unknown = page(answer, request, version.model as DeepReadonly<Model>);
+      response = page(answer, request, version.model as DeepReadonly<Model>);
       if (isPromise(response)) response = await this.#withDeadline(response);
       checkResponse(response, `errors[${answer.status}] must answer with a Response`);
-      const gated = this.#gated(response, info, version);
+      const gated = response = this.#gated(response, info, version);
       await this.#store.durable(version);
       return finishErrorPage(gated, answer);
     } catch (error) {
+      dropResponse(response, error);
       if (isFault(error)) this.#parts.report(error);
       return defaultErrorPage(answer.status, answer.headers);
     }
@@ -324,10 +327,14 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
     this.#resolve(this.#host.errorAnswer(error, this.request, this.#info, sequence));
   }
 
+  dropped(answer: unknown): void {
+    dropResponse(answer);
+  }
+
   open(lost: HttpError | undefined): void {
     if (lost === undefined && this.#answer !== undefined) this.#resolve(this.#answer);
     else {
-      this.#answer?.body?.cancel(lost).catch(() => {}); // It may hold a file open.
+      dropResponse(this.#answer, lost);
       this.failed(lost, 0);
     }
   }

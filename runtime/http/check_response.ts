@@ -19,6 +19,12 @@ function isCalled(value: unknown, name: string): boolean {
     value[Symbol.toStringTag] === name;
 }
 
+/** Lets go of an answer that nobody will get, for `reason`: its body may hold a file open. */
+export function dropResponse(value: unknown, reason?: unknown): void {
+  // One that cannot be cancelled is somebody else's.
+  if (isResponse(value)) value.body?.cancel(reason).catch(() => {});
+}
+
 /** @throws {TypeError} if `value` is no Response. */
 export function checkResponse(value: unknown, expectation: string): asserts value is Response {
   if (!isResponse(value)) {

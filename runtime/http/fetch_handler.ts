@@ -35,7 +35,7 @@ export interface RequestInfo {
   /**
    * Calls `over` once, when the exchange is: with `true` when its last byte was sent, as far as the
    * platform can tell, with `false` if it was cut off before. To be called before the handler
-   * returns, if at all: it costs what the platform asks for it.
+   * has answered, if at all: it costs what the platform asks for it.
    */
   onOver?(over: (isComplete: boolean) => void): void;
   /**

@@ -29,15 +29,14 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   for (const form of FORMS) {
     const { year, month, day, hours, minutes, seconds } = form.exec(text)?.groups ?? {};
     if (year === undefined) continue;
-    const ms = Date.UTC(
+    const midnight = Date.UTC(
       year.length === 2 ? fullYear(Number(year), now) : Number(year),
       MONTHS.indexOf(month ?? ""),
       Number(day),
-      Number(hours),
-      Number(minutes),
-      Number(seconds),
     );
-    return new Date(ms).getUTCDate() === Number(day) || seconds === "60" ? ms : undefined;
+    if (new Date(midnight).getUTCDate() !== Number(day)) return undefined;
+    // A leap second is the first one of the next minute.
+    return midnight + 1000 * (Number(seconds) + 60 * (Number(minutes) + 60 * Number(hours)));
   }
   return undefined;
 }

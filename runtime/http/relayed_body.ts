@@ -24,6 +24,7 @@ export function relayBody(response: Response, relay: Relay): Response {
   let isOver = false;
   let abort = (): void => {};
   const end = (isComplete: boolean): void => {
+    if (isOver) return;
     isOver = true;
     signal?.removeEventListener("abort", abort);
     relay.over?.(isComplete);
@@ -60,6 +61,8 @@ export function relayBody(response: Response, relay: Relay): Response {
       }
     },
     cancel(reason) {
+      // It has failed, and whoever reads it is about to be told.
+      if (isOver) return;
       end(false);
       relay.cancelled?.();
       return reader.cancel(reason);

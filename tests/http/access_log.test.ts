@@ -8,11 +8,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { clock } from "../../adapters/clock.ts";
 import { listen } from "../../adapters/listen.ts";
+import { openEngine } from "../../adapters/open_engine.ts";
 import { HttpError } from "../../runtime/errors.ts";
 import { type AccessEntry, accessLine } from "../../runtime/http/access_line.ts";
 import { accessLogged } from "../../runtime/http/access_log.ts";
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
-import { Trial } from "../../adapters/conformance/trial.ts";
+import { memoryLog } from "../../runtime/log/memory_log.ts";
+import { aborted, deferred, Trial, until } from "../../adapters/conformance/trial.ts";
 import { holds } from "../support/property.ts";
 import { SimulatedClock } from "../support/simulated_clock.ts";
 
@@ -135,8 +137,14 @@ test("access log leaves answers on the wire as they are, and knows the size of t
     json: () => Response.json({ four: 4 }),
     stream: () => new Response(new Blob(["four"]).stream()),
   };
-  const handler: FetchHandler = (request) =>
-    answers[new URL(request.url).pathname.slice(1)]?.() ?? new Response(null, { status: 404 });
+  const { fetch: handler } = await openEngine({
+    initModel: () => 0,
+    updateModel: (model) => model,
+    handleRequest: (request) =>
+      answers[new URL(request.url).pathname.slice(1)]?.() ?? new Response(null, { status: 404 }),
+    // Whoever wants to know when an exchange is over is told by the server.
+    lifecycle: [{ finish() {} }],
+  }, { log: memoryLog() });
   const lines: AccessEntry[] = [];
   const handlers = [
     handler,
@@ -165,6 +173,38 @@ test("access log leaves answers on the wire as they are, and knows the size of t
     lines.filter(({ bytes }) => bytes !== undefined).map(({ path, bytes }) => [path, bytes]),
     [["/record", 4], ["/headers", 4]],
   );
+});
+
+test("access log leaves it to the server to say when an exchange is over", async () => {
+  const ends: (readonly boolean[])[] = [];
+  const log = { format: "json", write: () => {}, clock, timeOfDay: Date.now } as const;
+  for (
+    const around of [
+      (fetch: FetchHandler) => fetch,
+      (fetch: FetchHandler) => accessLogged(fetch, log),
+    ]
+  ) {
+    const said: boolean[] = [];
+    const called = deferred();
+    const fetch = around(async (_, info) => {
+      info.onOver?.((isComplete) => said.push(isComplete));
+      called.resolve();
+      await aborted(info.signal);
+      return new Response("too late");
+    });
+    await new Trial(listen).withServer(fetch, async ({ client }) => {
+      const connection = client().get("/");
+      await called.promise;
+      connection.leave();
+      await until(() => said.length > 0);
+    });
+    ends.push(said);
+  }
+  assert.deepEqual(ends, [[false], [false]]);
+  const around = accessLogged((_, info) => new Response(String(info.onOver)), log);
+  const info = { remoteAddress: undefined, signal: new AbortController().signal };
+  const response = await around(new Request("http://test/"), info);
+  assert.equal(await response.text(), "undefined", "of a server that does not tell");
 });
 
 test("access log hands on what was answered and thrown as it is", async () => {

@@ -38,6 +38,7 @@ test("what is no date of HTTP is not read as one", () => {
       "Sun, 6 Nov 1994 08:49:37 GMT",
       "sun, 06 nov 1994 08:49:37 gmt",
       "Thu, 31 Feb 1994 08:49:37 GMT",
+      "Thu, 31 Feb 1994 08:49:60 GMT",
       "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
     ]
   ) assert.equal(parseHttpDate(text, NOW), undefined, text);

@@ -23,6 +23,9 @@ export interface Started {
   readonly child: ChildProcess;
   stdout(): string;
   stderr(): string;
+  /** What it has printed since it was last taken, and is not kept any more: for much output. */
+  takeStdout(): string;
+  takeStderr(): string;
   /** Resolves when it has ended and all it printed is here. */
   readonly ended: Promise<{ code: number | null; signal: string | null }>;
 }
@@ -60,7 +63,17 @@ export function startProgram(
     once(child.stdout, "end"),
     once(child.stderr, "end"),
   ]).then(([[code, signal]]) => ({ code, signal }));
-  return { child, stdout: () => stdout, stderr: () => stderr, ended };
+  const takeStdout = () => {
+    const taken = stdout;
+    stdout = "";
+    return taken;
+  };
+  const takeStderr = () => {
+    const taken = stderr;
+    stderr = "";
+    return taken;
+  };
+  return { child, stdout: () => stdout, stderr: () => stderr, takeStdout, takeStderr, ended };
 }
 
 /**

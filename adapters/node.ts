@@ -10,7 +10,6 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from "node:http";
-import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { HEADER_BYTES_MAX } from "../runtime/limits.ts";

@@ -183,5 +183,9 @@ export const REQUEST_TRIES_MAX: number = 2;
 /** Milliseconds between two looks at who has left a full queue. */
 export const QUEUE_SWEEP_MS: number = 100;
 
-/** Milliseconds a worker may take to end when it is asked to; then it is killed. */
-export const WORKER_STOP_MS: number = 5000;
+/**
+ * Milliseconds after the end of its input in which a worker is to end by itself; then it gets a
+ * SIGTERM, and when it has not ended as long after that, a SIGKILL.
+ */
+export const WORKER_TERM_MS: number = 1000;
+export const WORKER_STOP_MS: number = 2000;

@@ -1,0 +1,220 @@
+/**
+ * HTTP in front of a pool: a request becomes a packet, and the answer of a worker a response. What
+ * passes between the two connections only is left out on the way, and the size of a body is what it is.
+ */
+
+import type { Clock } from "../clock.ts";
+import { Deadlines, type Expiring } from "../deadlines.ts";
+import { HttpError, isFault, refusal, RETRY_AFTER } from "../errors.ts";
+import { readBody } from "../http/buffered_request.ts";
+import { defaultErrorPage } from "../http/error_pages.ts";
+import type { RequestInfo } from "../http/fetch_handler.ts";
+import { inChunks, withTimedBody } from "../http/timed_body.ts";
+import { BODY_BYTES_MAX } from "../limits.ts";
+import { byteString, requestFields } from "./packet_headers.ts";
+import { decodeResponse, encodeRequest, type HttpResponse } from "./packets.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolRefusal, PoolRequest } from "./pool_task.ts";
+
+/** Options of a {@linkcode PoolHandler}. */
+export interface PoolHandlerOptions {
+  /**
+   * Bytes that the body of a request may have.
+   * @default {4 MiB}
+   */
+  readonly bodyBytesMax?: number;
+  /**
+   * Milliseconds in which the body of a request must arrive.
+   * @default {60_000}
+   */
+  readonly readTimeoutMs?: number;
+  /**
+   * Milliseconds in which a client must take an answer that does not leave at once.
+   * @default {60_000}
+   */
+  readonly writeTimeoutMs?: number;
+}
+
+const TIMEOUT_MS = 60_000;
+
+/** Methods that mean the same done once or twice (RFC 9110, section 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "PUT",
+  "DELETE",
+  "OPTIONS",
+  "TRACE",
+  "QUERY",
+]);
+
+/** What is said of one connection, and of how a message is sent there (RFC 9110, section 7.6.1). */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+const EMPTY = new Uint8Array(0);
+
+/** Answers requests with what a pool's workers say. */
+export class PoolHandler {
+  readonly #pool: Pool;
+  readonly #clock: Clock;
+  readonly #report: (error: unknown) => void;
+  readonly #bodyBytesMax: number;
+  readonly #writeTimeoutMs: number;
+  readonly #reading: Deadlines;
+
+  /** `report` is called with what is wrong here, not with a client or a worker. */
+  constructor(
+    pool: Pool,
+    parts: { readonly clock: Clock; readonly report: (error: unknown) => void },
+    options: PoolHandlerOptions = {},
+  ) {
+    this.#pool = pool;
+    this.#clock = parts.clock;
+    this.#report = parts.report;
+    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
+    this.#writeTimeoutMs = options.writeTimeoutMs ?? TIMEOUT_MS;
+    this.#reading = new Deadlines(parts.clock, options.readTimeoutMs ?? TIMEOUT_MS);
+  }
+
+  /** Answers a request; never rejects. */
+  readonly fetch = (request: Request, info: RequestInfo): Response | Promise<Response> => {
+    try {
+      const body = this.#bodyOf(request, info);
+      if (body instanceof Uint8Array) return this.#ask(request, info, body);
+      return this.#inTime(body).then((bytes) => this.#ask(request, info, bytes))
+        .catch((error) => this.#errorPage(error));
+    } catch (error) {
+      return this.#errorPage(error);
+    }
+  };
+
+  #bodyOf(
+    request: Request,
+    info: RequestInfo,
+  ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+    const { method, headers } = request;
+    // To ask for a stream that is not there is dear on some platforms.
+    if (method === "GET" || method === "HEAD") {
+      if (!headers.has("content-length") && !headers.has("transfer-encoding")) return EMPTY;
+    }
+    return readBody(request, info, this.#bodyBytesMax);
+  }
+
+  #inTime<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const reading: Expiring = {
+        expiresAt: 0,
+        expire: () => reject(refusal(408, "the body did not arrive in time")),
+      };
+      this.#reading.start(reading);
+      promise.then(resolve, reject).finally(() => this.#reading.stop(reading));
+    });
+  }
+
+  #ask(request: Request, info: RequestInfo, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+    return new Promise((resolve) => {
+      const { method } = request;
+      const packet = encodeRequest({
+        remoteAddress: info.remoteAddress ?? "",
+        uri: request.url,
+        method,
+        headers: requestFields(request.headers),
+        body,
+      });
+      const asked: PoolRequest = {
+        packet,
+        isRepeatable: IDEMPOTENT.has(method),
+        hasLeft: () => info.signal.aborted,
+        accept: (message) => resolve(this.#response(decodeResponse(message), method)),
+        refuse: (status) => resolve(refusalPage(status)),
+      };
+      this.#pool.ask(asked);
+    });
+  }
+
+  #response({ status, headers, body }: HttpResponse, method: string): Response {
+    const hasBody = status !== 204 && status !== 205 && status !== 304;
+    if (method === "HEAD" || !hasBody) {
+      const init = { status, headers: sentHeaders(headers, hasBody ? body.length : undefined) };
+      return new Response(null, init);
+    }
+    const sent = inChunks(body);
+    if (sent === body) return new Response(body, { status, headers: sentHeaders(headers) });
+    const init = { status, headers: sentHeaders(headers, body.length) };
+    return withTimedBody(new Response(sent, init), this.#writeTimeoutMs, this.#clock);
+  }
+
+  #errorPage(error: unknown): Response {
+    if (isFault(error)) this.#report(error);
+    return error instanceof HttpError
+      ? defaultErrorPage(error.status, error.headers)
+      : defaultErrorPage(500);
+  }
+
+  /** Stops the timers. */
+  close(): void {
+    this.#reading.close();
+  }
+}
+
+function refusalPage(status: PoolRefusal): Response {
+  return defaultErrorPage(status, status === 503 ? RETRY_AFTER : {});
+}
+
+/**
+ * The headers of an answer for its client: a record, which is the quickest on all platforms, unless a
+ * name has several values.
+ *
+ * @param length What to say of the size of the body, where it is not sent as it is
+ */
+function sentHeaders(
+  fields: HttpResponse["headers"],
+  length?: number,
+): Record<string, string> | Headers {
+  const record: Record<string, string> = {};
+  const named = namedByConnection(fields);
+  for (const [name, values] of fields) {
+    const key = name.toLowerCase();
+    if (key === "content-length" || HOP_BY_HOP.has(key) || named?.includes(key)) continue;
+    const [value, ...more] = values;
+    if (value === undefined) continue;
+    if (more.length > 0 || key in record) return sentList(fields, named, length);
+    record[key] = byteString(value);
+  }
+  if (length !== undefined) record["content-length"] = String(length);
+  return record;
+}
+
+/** The same, with names that have several values. */
+function sentList(
+  fields: HttpResponse["headers"],
+  named: readonly string[] | undefined,
+  length: number | undefined,
+): Headers {
+  const headers = new Headers();
+  for (const [name, values] of fields) {
+    const key = name.toLowerCase();
+    if (key === "content-length" || HOP_BY_HOP.has(key) || named?.includes(key)) continue;
+    for (const value of values) headers.append(key, byteString(value));
+  }
+  if (length !== undefined) headers.set("content-length", String(length));
+  return headers;
+}
+
+/** The names that a `Connection` header adds to those of one connection. */
+function namedByConnection(fields: HttpResponse["headers"]): readonly string[] | undefined {
+  for (const [name, values] of fields) {
+    if (name.length === "connection".length && name.toLowerCase() === "connection") {
+      return values.join(",").toLowerCase().split(",").map((each) => each.trim());
+    }
+  }
+  return undefined;
+}

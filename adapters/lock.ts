@@ -32,25 +32,44 @@ const ATTEMPT_MS = 50;
  */
 export async function lockFile(path: string): Promise<DiskLock> {
   const { dev, ino } = fs.statSync(path, { bigint: true });
-  const name = `alcedo-log-${dev}-${ino}`;
-  // An abstract socket leaves nothing behind (unix(7)); elsewhere a path must do.
-  const address = process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
-  const holder = `pid ${process.pid}, started ${new Date().toISOString()}`;
-  const server = await listen(address, holder);
-  if (typeof server === "string") throw locked(path, server);
+  const holder = describeHolder();
+  let name: DiskLock;
   let flock: number | undefined;
+  try {
+    name = await holdName(`alcedo-log-${dev}-${ino}`, holder);
+  } catch (error) {
+    throw error instanceof HeldBy ? locked(path, error.message) : error;
+  }
   try {
     flock = takeFlock(`${path}.lock`, holder);
   } catch (error) {
-    server.close();
+    name.release();
     throw error instanceof HeldBy ? locked(path, error.message) : error;
   }
   return {
     release(): void {
-      server.close();
+      name.release();
       if (flock !== undefined) fs.closeSync(flock);
     },
   };
+}
+
+function describeHolder(): string {
+  return `pid ${process.pid}, started ${new Date().toISOString()}`;
+}
+
+/**
+ * Takes a name that one process of the machine (on Linux: of a network namespace) can have at a time.
+ * It is free again when it is released, or with the process.
+ *
+ * @throws {HeldBy} if another process has it; the message says which.
+ */
+export async function holdName(name: string, holder: string = describeHolder()): Promise<DiskLock> {
+  // An abstract socket leaves nothing behind (unix(7)); elsewhere a path must do.
+  const address = process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
+  const server = await listen(address, holder);
+  if (typeof server === "string") throw new HeldBy(server);
+  return { release: () => void server.close() };
 }
 
 function locked(path: string, holder: string): AlcedoError {
@@ -102,7 +121,10 @@ function ask(address: string): Promise<string | undefined> {
   });
 }
 
-class HeldBy extends Error {}
+/** Another process has what was to be held: which, in its message. */
+export class HeldBy extends Error {
+  override readonly name = "HeldBy";
+}
 
 /** How `flock` ends where another process has the lock (flock(1)). */
 const HELD = 1;

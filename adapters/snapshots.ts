@@ -45,7 +45,12 @@ export interface KeepSnapshotsOptions {
 export interface SnapshotKeeper {
   /** Makes none any more, and ends the process that makes one. */
   stop(): Promise<void>;
-  /** Makes one if there are commits that the newest one does not show. */
+  /**
+   * Makes one if there are commits that the newest one does not show, else resolves with `undefined`.
+   * One that is being made is waited for. Never rejects.
+   */
+  makeNow(): Promise<SnapshotAnswer | undefined>;
+  /** The same after it was stopped. */
   makeLast(): Promise<void>;
 }
 
@@ -65,6 +70,8 @@ class Keeper implements SnapshotKeeper {
   #logBytes = 0;
   #bytes = 0;
   #running: SnapshotProcess | undefined;
+  /** Resolves when `#running` is over, and what has come of it is known here. */
+  #making: Promise<SnapshotAnswer> | undefined;
   #isStopped = false;
   #retryMs = SNAPSHOT_RETRY_MS;
   /** Not before, after a failure. */
@@ -101,18 +108,25 @@ class Keeper implements SnapshotKeeper {
 
   #look(): void {
     const { snapshotBytes, log } = this.#options;
-    if (this.#running !== undefined || snapshotBytes === 0 || clock.now() < this.#notBefore) return;
+    if (this.#making !== undefined || snapshotBytes === 0 || clock.now() < this.#notBefore) return;
     const more = log.durableBytes - this.#logBytes;
     if (more >= Math.max(snapshotBytes, this.#bytes)) void this.#make();
   }
 
-  async #make(): Promise<void> {
-    const { log: { name }, module, warn } = this.#options;
+  #make(): Promise<SnapshotAnswer> {
+    const { log: { name }, module } = this.#options;
     const task = { log: name, module, isFromScratch: false };
     const running = this.#running = startSnapshotProcess(task);
-    const answer = await running.answer;
-    this.#running = undefined;
-    if (this.#isStopped && running.isKilled) return;
+    return this.#making = running.answer.then((answer) => {
+      this.#running = undefined;
+      this.#making = undefined;
+      if (!running.isKilled) this.#note(answer);
+      return answer;
+    });
+  }
+
+  #note(answer: SnapshotAnswer): void {
+    const { log: { name }, warn } = this.#options;
     if ("error" in answer) {
       const minutes = this.#retryMs / 60_000;
       warn(
@@ -142,6 +156,14 @@ class Keeper implements SnapshotKeeper {
     } catch (error) {
       this.#options.warn(`An unfinished snapshot could not be removed: ${messageOf(error)}`);
     }
+  }
+
+  async makeNow(): Promise<SnapshotAnswer | undefined> {
+    const { durable } = this.#options.log;
+    while (this.#making !== undefined) await this.#making;
+    const answer = this.#isStopped || durable <= this.#sequence ? undefined : await this.#make();
+    const isMade = answer !== undefined && !("error" in answer);
+    return this.#isStopped && !isMade ? { error: "the server is stopping" } : answer;
   }
 
   async makeLast(): Promise<void> {

@@ -4,7 +4,7 @@
 
 import type { FetchHandler } from "../../runtime/http/fetch_handler.ts";
 import { familiesOf, type MetricsSources } from "./families.ts";
-import type { Readiness } from "./readiness.ts";
+import { type Readiness, readinessFields } from "./readiness.ts";
 
 /** Makes the handler; `look` is called at each request. */
 export function adminHandler(look: () => MetricsSources): FetchHandler {
@@ -41,9 +41,9 @@ function text(status: number, body: string, headers: Record<string, string> = {}
   });
 }
 
-function readinessPage({ isReady, state, health, progress }: Readiness): Response {
-  return Response.json({ ready: isReady, ...health, state, progress }, {
-    status: isReady ? 200 : 503,
+function readinessPage(readiness: Readiness): Response {
+  return Response.json(readinessFields(readiness), {
+    status: readiness.isReady ? 200 : 503,
     headers: NEVER_KEPT,
   });
 }

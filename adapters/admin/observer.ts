@@ -1,6 +1,7 @@
 /**
  * What is to be seen of a server while it runs, as far as its settings ask for it: the admin address
- * with health and metrics, and the access log. Where neither is asked for there is none of this.
+ * with health and metrics, the control socket, and the access log. Where none is asked for there is
+ * none of this.
  */
 
 import type { Engine } from "../../runtime/engine.ts";
@@ -11,13 +12,16 @@ import { RequestMetrics } from "../../runtime/metrics/request_metrics.ts";
 import { SyncMetrics } from "../../runtime/metrics/sync_metrics.ts";
 import type { ReplayProgress } from "../../runtime/replay.ts";
 import { clock } from "../clock.ts";
+import type { ControlSocket } from "../control/control_socket.ts";
+import type { ServerView } from "../control/server_commands.ts";
 import { LineOutput, standardOutput } from "../line_output.ts";
 import { printWarning } from "../print.ts";
+import type { SnapshotKeeper } from "../snapshots.ts";
 import { adminHandler } from "./admin_handler.ts";
 import { Life } from "./readiness.ts";
 
 /**
- * Milliseconds of a replay between two pauses in which the admin address can answer, and of a pause:
+ * Milliseconds of a replay between two pauses in which whoever looks is answered, and of a pause:
  * one turn of the event loop is too short for Deno to accept, read and answer.
  */
 const REPLAY_MS = 50;
@@ -30,6 +34,8 @@ const LAST_WORDS_MS = 1000;
 export interface ObserverOptions {
   /** Listens where health and metrics are to be seen, if they are. */
   readonly listen: ((handler: FetchHandler) => Promise<Server>) | undefined;
+  /** Opens the control socket, if there is to be one. */
+  readonly openControl: ((view: ServerView) => Promise<ControlSocket>) | undefined;
   readonly accessLog: AccessFormat | "off";
 }
 
@@ -42,6 +48,10 @@ export class Observer {
   readonly #lines: LineOutput | undefined;
   #hasSyncs = false;
   #admin: Server | undefined;
+  #control: ControlSocket | undefined;
+  #snapshots: SnapshotKeeper | undefined;
+  /** Whether anybody can look while the server runs. */
+  #isSeen = false;
   #lastPause = clock.now();
 
   private constructor(accessLog: ObserverOptions["accessLog"]) {
@@ -49,10 +59,18 @@ export class Observer {
     if (accessLog !== "off") this.#lines = new LineOutput(standardOutput(), { warn: printWarning });
   }
 
-  /** Begins; the admin address answers when it resolves. */
-  static async begin({ listen, accessLog }: ObserverOptions): Promise<Observer> {
+  /** Begins; the admin address and the control socket answer when it resolves. */
+  static async begin({ listen, openControl, accessLog }: ObserverOptions): Promise<Observer> {
     const observer = new Observer(accessLog);
-    observer.#admin = await listen?.(adminHandler(() => observer.#look()));
+    observer.#isSeen = listen !== undefined || openControl !== undefined;
+    const look = () => observer.#look();
+    observer.#control = await openControl?.({
+      look,
+      get snapshots() {
+        return observer.#snapshots;
+      },
+    });
+    observer.#admin = await listen?.(adminHandler(look));
     return observer;
   }
 
@@ -63,14 +81,14 @@ export class Observer {
 
   /** What a log that syncs is to tell of it, if anybody wants to know. */
   watchSyncs(): ((ms: number, commits: number) => void) | undefined {
-    if (this.#admin === undefined) return undefined;
+    if (!this.#isSeen) return undefined;
     this.#hasSyncs = true;
     return this.#syncs.onSync;
   }
 
-  /** For the replay: what it returns is to be awaited, so that the admin address can answer. */
+  /** For the replay: what it returns is to be awaited, so that whoever looks is answered. */
   replaying(progress: ReplayProgress): Promise<void> | undefined {
-    if (this.#admin === undefined || !this.#life.replaying(progress)) return undefined;
+    if (!this.#isSeen || !this.#life.replaying(progress)) return undefined;
     if (clock.now() - this.#lastPause < REPLAY_MS) return undefined;
     return new Promise((resolve) =>
       clock.after(PAUSE_MS, () => {
@@ -88,14 +106,15 @@ export class Observer {
       const parts = { format: this.#accessLog, write, clock, timeOfDay: Date.now };
       observed = accessLogged(observed, parts);
     }
-    return this.#admin === undefined ? observed : this.#requests.counted(observed, clock);
+    return this.#isSeen ? this.#requests.counted(observed, clock) : observed;
   }
 
   /** The server listens; without an engine if it has no model. */
   serving(
     engine?: Pick<Engine<unknown, unknown>, "health">,
-    options?: { isForReads?: boolean },
+    options: { isForReads?: boolean; snapshots?: SnapshotKeeper | undefined } = {},
   ): void {
+    this.#snapshots = options.snapshots;
     this.#life.serving(engine, options);
   }
 
@@ -106,7 +125,7 @@ export class Observer {
 
   /** Ends, when all else has. */
   async close(): Promise<void> {
-    await this.#admin?.stop({ graceMs: LAST_WORDS_MS });
+    await Promise.all([this.#admin?.stop({ graceMs: LAST_WORDS_MS }), this.#control?.close()]);
     if (this.#lines === undefined) return;
     const { promise: isLate, resolve } = Promise.withResolvers<void>();
     const cancel = clock.after(LAST_WORDS_MS, resolve);

@@ -19,6 +19,11 @@ export interface Readiness {
   readonly progress?: ReplayProgress | undefined;
 }
 
+/** The same as JSON has it. */
+export function readinessFields({ isReady, state, health, progress }: Readiness): object {
+  return { ready: isReady, ...health, state, progress };
+}
+
 /** A server from its first moment to its last. */
 export class Life {
   #stage: Stage = "starting";

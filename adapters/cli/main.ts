@@ -1,5 +1,6 @@
 /**
- * The command: `mod.ts app.ts [options]`, `mod.ts events COMMAND …`, and `mod.ts create FOLDER`.
+ * The command: `mod.ts app.ts [options]`, `mod.ts events COMMAND …`, `mod.ts ctl SOCKET …`,
+ * and `mod.ts create FOLDER`.
  */
 
 import { resolve } from "node:path";
@@ -13,10 +14,12 @@ import { versionLine } from "./version.ts";
 
 const HELP = `Usage: mod.ts APP [options]
        mod.ts events COMMAND FILE [options]
+       mod.ts ctl SOCKET [COMMAND ARG…]
        mod.ts create FOLDER
 
 Serves the application that the module APP exports as its default; or looks into a log of events
-(see events --help); or writes a small application to begin with.
+(see events --help); or tells a running server what to do (see ctl --help); or writes a small
+application to begin with.
 
 ${describeOptions()}
 
@@ -30,6 +33,10 @@ export async function main(): Promise<void> {
     if (first === "events") {
       const { runEvents } = await import("./events/main.ts");
       return await runEvents(rest);
+    }
+    if (first === "ctl") {
+      const { runCtl } = await import("./ctl.ts");
+      return await runCtl(rest);
     }
     if (first === "create") {
       const { runCreate } = await import("./create.ts");

@@ -51,6 +51,12 @@ export interface ServerSettings {
    */
   accessLog?: "json" | "logfmt" | "off";
   /**
+   * The path of a Unix socket at which the server takes commands, such as `stats` and `snapshot`,
+   * from its own user and root.
+   * @default none
+   */
+  ctlSocket?: string;
+  /**
    * The file with the events.
    * @default {"db.events"}
    */
@@ -125,6 +131,7 @@ export interface ResolvedSettings {
   readonly addr: Address;
   readonly adminAddr: Address | undefined;
   readonly accessLog: AccessFormat | "off";
+  readonly ctlSocket: string | undefined;
   readonly eventsFile: string;
   readonly eventsFormat: LogFormat;
   readonly durability: Durability;
@@ -161,6 +168,13 @@ const SPECS: OptionTable<ResolvedSettings> = {
     help: "a line for each exchange on standard output: json, logfmt or off",
     fallback: "off",
     parse: oneOf("json", "logfmt", "off"),
+  },
+  ctlSocket: {
+    flag: "ctl-socket",
+    value: "PATH",
+    help: "a Unix socket that takes commands, for its owner alone; see ctl --help",
+    fallback: "none",
+    parse: (text) => text,
   },
   eventsFile: {
     flag: "events-file",
@@ -280,6 +294,7 @@ export function resolveSettings(
         ? undefined
         : parse("adminAddr", "adminAddr", settings.adminAddr)),
     accessLog: given("accessLog") ?? settings.accessLog ?? "off",
+    ctlSocket: given("ctlSocket") ?? settings.ctlSocket,
     eventsFile: given("eventsFile") ?? settings.eventsFile ?? EVENTS_FILE,
     eventsFormat: given("eventsFormat") ?? settings.eventsFormat ?? "checked",
     durability: given("durability") ?? settings.durability ?? "always",

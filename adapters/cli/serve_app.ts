@@ -13,6 +13,8 @@ import type { FileHandler } from "../../runtime/http/static_files.ts";
 import { STOP_GRACE_MS } from "../../runtime/limits.ts";
 import { type EventLog, mayLose } from "../../runtime/log/event_log.ts";
 import type { Observer } from "../admin/observer.ts";
+import type { ControlSocket } from "../control/control_socket.ts";
+import type { ServerView } from "../control/server_commands.ts";
 import { openFileLog } from "../file_log.ts";
 import { listen } from "../listen.ts";
 import { openEngine } from "../open_engine.ts";
@@ -152,9 +154,9 @@ export async function start<Model, Event>(
     await engine.close();
     throw error;
   }
-  observer?.serving(engine, { isForReads });
   const isKept = given === undefined && !settings.readOnly && modelVersion !== undefined;
   const snapshots = isKept ? snapshotsOf(log, modelVersion, settings, module) : undefined;
+  observer?.serving(engine, { isForReads, snapshots });
   const stop = async () => {
     observer?.stopping();
     await snapshots?.stop();
@@ -168,17 +170,28 @@ export async function start<Model, Event>(
 
 /** What is to be seen of the server, from before there is one; loaded where it is asked for. */
 async function beginObserving(
-  { adminAddr, accessLog }: ResolvedSettings,
+  { adminAddr, accessLog, ctlSocket }: ResolvedSettings,
 ): Promise<Observer | undefined> {
-  if (adminAddr === undefined && accessLog === "off") return undefined;
+  if (adminAddr === undefined && accessLog === "off" && ctlSocket === undefined) return undefined;
   const { Observer } = await import("../admin/observer.ts");
   const listen = adminAddr &&
     ((handler: FetchHandler) => listenOn("admin-addr", adminAddr, handler));
-  const observer = await Observer.begin({ listen, accessLog });
+  const openControl = ctlSocket === undefined
+    ? undefined
+    : (view: ServerView) => openControlAt(ctlSocket, view);
+  const observer = await Observer.begin({ listen, openControl, accessLog });
   if (observer.addr !== undefined) {
     printWarning(`health and metrics are on http://${formatAddress(observer.addr)}`);
   }
   return observer;
+}
+
+async function openControlAt(path: string, view: ServerView): Promise<ControlSocket> {
+  const [{ openControlSocket }, { serverCommands }] = await Promise.all([
+    import("../control/control_socket.ts"),
+    import("../control/server_commands.ts"),
+  ]);
+  return openControlSocket(path, { commands: serverCommands(view), report: printError });
 }
 
 /** What answers with files, if there is a folder of them. */

@@ -76,13 +76,19 @@ function inUse(path: string, holder: string): StartError {
 }
 
 function checkLength(path: string): void {
-  const longest = [path, join(dirname(path), `${FOLDER_PREFIX}XXXXXX`, "s")];
-  const bytes = Math.max(...longest.map((path) => new TextEncoder().encode(path).length));
-  if (bytes <= PATH_BYTES_MAX) return;
-  const why =
-    `the path is ${bytes - PATH_BYTES_MAX} bytes too long for a socket; choose a shorter ` +
-    `--ctl-socket, or one that is relative to the working directory`;
-  throw failure(path, why);
+  const places = [path, join(dirname(path), `${FOLDER_PREFIX}XXXXXX`, "s")];
+  const surplus = Math.max(...places.map(surplusOf));
+  if (surplus <= 0) return;
+  throw failure(
+    path,
+    `the path is ${surplus} bytes too long for a socket; choose a shorter --ctl-socket, or one that ` +
+      `is relative to the working directory`,
+  );
+}
+
+/** How many bytes a path is too long for a socket, if that is more than none. */
+export function surplusOf(path: string): number {
+  return new TextEncoder().encode(path).length - PATH_BYTES_MAX;
 }
 
 /** Holds the path against other servers that start at the same time, or run already. */

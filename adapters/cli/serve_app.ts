@@ -195,7 +195,9 @@ async function openControlAt(path: string, view: ServerView): Promise<ControlSoc
 }
 
 /** What answers with files, if there is a folder of them. */
-function filesOf({ static: folder, staticPrefix }: ResolvedSettings): FileHandler | undefined {
+export function filesOf(
+  { static: folder, staticPrefix }: Pick<ResolvedSettings, "static" | "staticPrefix">,
+): FileHandler | undefined {
   if (folder === undefined) return undefined;
   try {
     return serveFiles(folder, { prefix: staticPrefix });
@@ -280,9 +282,19 @@ function listenAt(handler: FetchHandler, { addr }: ResolvedSettings): Promise<Se
   return listenOn("addr", addr, handler);
 }
 
-async function listenOn(flag: string, addr: Address, handler: FetchHandler): Promise<Server> {
+/**
+ * Listens at the address that an option says.
+ *
+ * @throws {StartError} if it cannot, for a reason that its user can mend.
+ */
+export async function listenOn(
+  flag: string,
+  addr: Address,
+  handler: FetchHandler,
+  report: (error: unknown) => void = printError,
+): Promise<Server> {
   try {
-    return await listen(handler, { ...addr, report: printError });
+    return await listen(handler, { ...addr, report });
   } catch (error) {
     if (!hasCode(error)) throw error;
     const why = explain(error, `listen on ${formatAddress(addr)}`);
@@ -324,7 +336,7 @@ function explain(error: { code: string }, what: string): string {
  * Says where the server listens, and stops it on a signal; then it does what is to be done
  * afterwards, which may take its time.
  */
-function announce(
+export function announce(
   server: Server,
   stop: () => Promise<void>,
   afterwards?: () => Promise<void> | undefined,

@@ -141,10 +141,13 @@ export class PoolHandler {
   }
 
   #response({ status, headers, body }: HttpResponse, method: string): Response {
-    const hasBody = status !== 204 && status !== 205 && status !== 304;
-    if (method === "HEAD" || !hasBody) {
-      const init = { status, headers: sentHeaders(headers, hasBody ? body.length : undefined) };
-      return new Response(null, init);
+    if (status === 204 || status === 205 || status === 304) {
+      return new Response(null, { status, headers: sentHeaders(headers) });
+    }
+    if (method === "HEAD") {
+      // A worker may leave the body out by itself, and say how large it would be.
+      const length = body.length > 0 ? body.length : statedLength(headers);
+      return new Response(null, { status, headers: sentHeaders(headers, length) });
     }
     const sent = inChunks(body);
     if (sent === body) return new Response(body, { status, headers: sentHeaders(headers) });
@@ -215,6 +218,14 @@ function namedByConnection(fields: HttpResponse["headers"]): readonly string[] |
     if (name.length === "connection".length && name.toLowerCase() === "connection") {
       return values.join(",").toLowerCase().split(",").map((each) => each.trim());
     }
+  }
+  return undefined;
+}
+
+/** What a worker says of the size of a body that it leaves out. */
+function statedLength(fields: HttpResponse["headers"]): number | undefined {
+  for (const [name, [value = ""]] of fields) {
+    if (name.toLowerCase() === "content-length" && /^\d{1,15}$/.test(value)) return Number(value);
   }
   return undefined;
 }

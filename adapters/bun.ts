@@ -42,6 +42,8 @@ interface HttpServer {
   readonly port: number;
   requestIP(request: Request): { address: string; port: number } | null;
   stop(closeActiveConnections?: boolean): Promise<void>;
+  /** Closes the connection of `request` after so many seconds in which nothing has moved; 0: never. */
+  timeout(request: Request, seconds: number): void;
 }
 
 /**
@@ -174,6 +176,11 @@ class Exchange implements RequestInfo {
 
   onOver(over: (isComplete: boolean) => void): void {
     this.#over = over;
+  }
+
+  /** Bun closes it when it next looks, which takes some seconds. */
+  cut(): void {
+    this.#server.timeout(this.#request, 1);
   }
 
   /** Whether somebody wants to know when it is over. */

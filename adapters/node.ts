@@ -159,6 +159,10 @@ class Exchange implements RequestInfo {
     return this.#answerer.contentLength(response);
   }
 
+  cut(): void {
+    this.#outgoing.destroy();
+  }
+
   #watch(): AbortSignal {
     const left = new AbortController();
     const outgoing = this.#outgoing;

@@ -168,7 +168,7 @@ export const HEALTH_CHECK_MS: number = 5000;
 export const SILENT_CHECK_MS: number = 1000;
 
 /** Milliseconds between a death and the next start at most, however many deaths came before. */
-export const RESTART_DELAY_MS_MAX: number = 60_000;
+export const RESTART_DELAY_MS_MAX: number = 30_000;
 
 /**
  * Milliseconds of life that show that a command can be run, and how many workers in a row may end
@@ -179,6 +179,12 @@ export const EARLY_EXITS_MAX: number = 5;
 
 /** How often a request is given to a worker: once more than one that dies takes with it. */
 export const REQUEST_TRIES_MAX: number = 2;
+
+/**
+ * Milliseconds of waiting after which a request's client is looked for before a worker gets it: some
+ * platforms take longer to look than a request takes, and who has just asked is most likely there.
+ */
+export const LEAVING_MS: number = 20;
 
 /** Milliseconds between two looks at who has left a full queue. */
 export const QUEUE_SWEEP_MS: number = 100;

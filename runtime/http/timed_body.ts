@@ -5,6 +5,7 @@
 
 import type { Clock } from "../clock.ts";
 import { FILE_CHUNK_BYTES } from "../limits.ts";
+import type { RequestInfo } from "./fetch_handler.ts";
 import { relayBody } from "./relayed_body.ts";
 
 /** The client did not take its answer in time. */
@@ -29,15 +30,25 @@ export function inChunks(
   }, { highWaterMark: 0 });
 }
 
-/** `response`, whose body ends with a {@linkcode SlowClient} if it was not taken `ms` from now. */
-export function withTimedBody(response: Response, ms: number, clock: Clock): Response {
-  const late = new AbortController();
+/**
+ * `response`, whose body ends with a {@linkcode SlowClient}, and its connection with it, if it was not
+ * taken `ms` from now; `late` is called then.
+ */
+export function withTimedBody(
+  response: Response,
+  ms: number,
+  { clock, info, late }: { clock: Clock; info: RequestInfo; late: (error: SlowClient) => void },
+): Response {
+  const ended = new AbortController();
   const cancel = clock.after(ms, () => {
-    late.abort(new SlowClient(`Cannot send an answer: it was not taken within ${ms} ms`));
+    const error = new SlowClient(`Cannot send an answer: it was not taken within ${ms} ms`);
+    ended.abort(error);
+    info.cut?.();
+    late(error);
   });
   return relayBody(response, {
     failed: (error) => error,
     over: () => cancel(),
-    signal: late.signal,
+    signal: ended.signal,
   });
 }

@@ -11,6 +11,7 @@ import { assert, messageOf } from "../errors.ts";
 import {
   EARLY_EXIT_MS,
   EARLY_EXITS_MAX,
+  LEAVING_MS,
   QUEUE_SWEEP_MS,
   REPLY_BYTES_MAX,
   REQUEST_TRIES_MAX,
@@ -385,7 +386,8 @@ export class Pool implements CheckedPool {
       if (task === undefined) return undefined;
       this.#queue.delete(task);
       this.#rendezvous.stop(task);
-      if (!task.request.hasLeft()) return task;
+      const waited = this.#parts.clock.now() - task.queuedAt;
+      if (waited < LEAVING_MS || !task.request.hasLeft()) return task;
       this.#drop(task);
     }
   }

@@ -70,7 +70,7 @@ export class PoolHandler {
   readonly #writeTimeoutMs: number;
   readonly #reading: Deadlines;
 
-  /** `report` is called with what is wrong here, not with a client or a worker. */
+  /** `report` is called with what is wrong here, and with a `SlowClient` that was cut off. */
   constructor(
     pool: Pool,
     parts: { readonly clock: Clock; readonly report: (error: unknown) => void },
@@ -133,14 +133,18 @@ export class PoolHandler {
         packet,
         isRepeatable: IDEMPOTENT.has(method),
         hasLeft: () => info.signal.aborted,
-        accept: (message) => resolve(this.#response(decodeResponse(message), method)),
+        accept: (message) => resolve(this.#response(decodeResponse(message), method, info)),
         refuse: (status) => resolve(refusalPage(status)),
       };
       this.#pool.ask(asked);
     });
   }
 
-  #response({ status, headers, body }: HttpResponse, method: string): Response {
+  #response(
+    { status, headers, body }: HttpResponse,
+    method: string,
+    info: RequestInfo,
+  ): Response {
     if (status === 204 || status === 205 || status === 304) {
       return new Response(null, { status, headers: sentHeaders(headers) });
     }
@@ -152,7 +156,11 @@ export class PoolHandler {
     const sent = inChunks(body);
     if (sent === body) return new Response(body, { status, headers: sentHeaders(headers) });
     const init = { status, headers: sentHeaders(headers, body.length) };
-    return withTimedBody(new Response(sent, init), this.#writeTimeoutMs, this.#clock);
+    return withTimedBody(new Response(sent, init), this.#writeTimeoutMs, {
+      clock: this.#clock,
+      info,
+      late: this.#report,
+    });
   }
 
   #errorPage(error: unknown): Response {

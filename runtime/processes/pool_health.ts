@@ -10,7 +10,7 @@
 import type { Clock } from "../clock.ts";
 import { HEALTH_CHECK_MS, SILENT_CHECK_MS } from "../limits.ts";
 import type { ResolvedPoolOptions } from "./pool_options.ts";
-import type { PoolWorker } from "./pool_worker.ts";
+import { type PoolWorker, UNASKED } from "./pool_worker.ts";
 
 /** What is done with the pool whose workers are checked. */
 export interface CheckedPool {
@@ -69,7 +69,7 @@ export class PoolHealth {
    */
   answered(worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void {
     if (worker.check === undefined && worker.owedAnswers === 0) {
-      throw new Error("it has answered without being asked");
+      throw new Error(UNASKED);
     }
     this.#parts.checkAnswer(message);
     worker.answersChecks = true;

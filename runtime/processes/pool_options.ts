@@ -25,7 +25,7 @@ export interface PoolOptions {
   readonly requestTimeoutMs?: number;
   /**
    * Milliseconds between the death of a worker and the start of another; doubled with each death
-   * until a worker answers, up to a minute.
+   * until a worker answers, up to half a minute.
    * @default {1000}
    */
   readonly restartDelayMs?: number;

@@ -30,6 +30,9 @@ export interface RunningCheck {
   readonly settle: (fault: string | undefined) => void;
 }
 
+/** What is wrong with a worker that says something else than an answer to a question. */
+export const UNASKED = "it has answered without being asked";
+
 export class PoolWorker {
   readonly process: WorkerProcess;
   readonly startedAt: number;
@@ -59,6 +62,8 @@ export class PoolWorker {
       received: (bytes) => {
         try {
           for (const message of reader.read(bytes)) owner.answered(this, message);
+          // What has begun now would end as the answer to the next request.
+          if (reader.bufferedBytes > 0 && !this.#isAsked) throw new Error(UNASKED);
         } catch (error) {
           owner.babbled(this, error);
         }
@@ -68,6 +73,11 @@ export class PoolWorker {
         end();
       },
     });
+  }
+
+  /** Whether it has something to answer. */
+  get #isAsked(): boolean {
+    return this.task !== undefined || this.check !== undefined || this.owedAnswers > 0;
   }
 
   /** For messages. */

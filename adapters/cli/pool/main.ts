@@ -73,12 +73,12 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     return answer.then((response) => {
       if (response === undefined) return fetch(request, info);
       if (response.body === null) return response;
-      return withTimedBody(response, settings.writeTimeoutMs, clock);
+      return withTimedBody(response, settings.writeTimeoutMs, { clock, info, late: reportLate });
     });
   };
   let server: Server;
   try {
-    server = await listenOn("addr", settings.addr, served, reportUnlessSlow);
+    server = await listenOn("addr", settings.addr, served, reportFailure);
   } catch (error) {
     await control.close();
     throw error;
@@ -101,7 +101,7 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     warn: printWarning,
     gaveUp: (why) => void giveUp(why).catch(exitWith),
   }, settings);
-  const handler = new PoolHandler(pool, { clock, report: printError }, settings);
+  const handler = new PoolHandler(pool, { clock, report: reportLate }, settings);
   announce(server, async () => {
     await control.close();
     await server.stop({ graceMs: STOP_GRACE_MS });
@@ -115,8 +115,13 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
   });
 }
 
-/** What fails here is reported; that a client was cut off because it was slow is no fault. */
-function reportUnlessSlow(error: unknown): void {
+/** Of a client that was cut off because it was slow, a line is enough. */
+function reportLate(error: unknown): void {
   if (error instanceof SlowClient) printWarning(error.message);
   else printError(error);
+}
+
+/** What ended an answer half-way; that of a slow client was reported when it was cut off. */
+function reportFailure(error: unknown): void {
+  if (!(error instanceof SlowClient)) printError(error);
 }

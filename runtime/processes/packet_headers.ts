@@ -45,11 +45,12 @@ export function requestFields(
   return fields;
 }
 
-/** The Web's headers of a request in a packet, such as `decodeRequest` gives it. */
-export function requestHeaders(fields: HttpRequest["headers"]): Headers {
-  const headers = new Headers();
-  for (const [name, value] of fields) headers.append(name, byteString(value));
-  return headers;
+/**
+ * What makes the Web's headers of a request in a packet, such as `decodeRequest` gives it. Pairs, since
+ * to make a `Request` of `Headers` takes Deno twice as long.
+ */
+export function requestHeaders(fields: HttpRequest["headers"]): [name: string, value: string][] {
+  return Array.from(fields, ([name, value]) => [name, byteString(value)]);
 }
 
 /** The headers of a packet with an answer. */

@@ -3,17 +3,16 @@
  * message stands its size. What is read may be anything: it is refused with `bad_packet`, or it is
  * a message that can be passed on to a client as it is.
  *
- * It is what the compiler of bare-ts would make of the schema, and differs where it has to: bodies are
- * not copied, and texts and bodies of 16 KiB and more get their right length, which the library's own
- * `writeString` and `writeU8Array` (0.6.0) spoil. `packet_reader.ts` finds packets in a stream,
- * `packet_headers.ts` makes their headers.
+ * It is what the compiler of bare-ts would make of the schema, and differs in three things: bodies are
+ * not copied; most texts are cut out of one; and texts and bodies of 16 KiB and more get their right
+ * length, which the library's own `writeString` and `writeU8Array` (0.6.0) spoil. `packet_reader.ts`
+ * finds packets in a stream, `packet_headers.ts` makes their headers.
  */
 
 import {
   BareError,
   ByteCursor,
   Config,
-  readFixedString,
   readU8,
   readUintSafe,
   readUintSafe32,
@@ -57,8 +56,11 @@ export const SIZE_BYTES = 4;
 const HTTP_TAG = 0;
 const HEALTH_CHECK_TAG = 1;
 
-/** Texts of fewer characters are written, and of fewer bytes read, by the library, which is quick. */
+/** Texts of fewer characters are written by the library, which writes their lengths as it should. */
 const SHORT_TEXT = 256;
+
+/** Bytes of a message that are made a text all at once: all but its body, as a rule. */
+const HEAD_BYTES = 4096;
 
 /** More bytes than any tag, status, count or length takes. */
 const NUMBER_BYTES = 8;
@@ -69,6 +71,11 @@ const encoder = new TextEncoder();
 // The library's own decoder would drop a byte order mark.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Makes one character of each byte; those below 0x80 are ASCII, and no others are. */
+const singleByteDecoder = new TextDecoder("latin1");
+
+// deno-lint-ignore no-control-regex -- ASCII begins with the control characters
+const ASCII = /^[\x00-\x7f]*$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // deno-lint-ignore no-control-regex -- control characters are what it finds
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
@@ -102,16 +109,16 @@ export function encodeRequest(request: HttpRequest | HealthCheck): Uint8Array<Ar
  * @throws {AlcedoError} `bad_packet` if it is none.
  */
 export function decodeRequest(message: Uint8Array<ArrayBuffer>): HttpRequest | HealthCheck {
-  return decode("a request", message, (cursor) => {
-    const tag = readU8(cursor);
+  return decode("a request", message, (reading) => {
+    const tag = readU8(reading.cursor);
     if (tag === HEALTH_CHECK_TAG) return HEALTH_CHECK;
     if (tag !== HTTP_TAG) throw new BareError(0, `tag ${tag} is reserved`);
     return {
-      remoteAddress: readText(cursor),
-      uri: readText(cursor),
-      method: readText(cursor),
-      headers: readFields(cursor, readValue),
-      body: readBody(cursor, message),
+      remoteAddress: readText(reading),
+      uri: readText(reading),
+      method: readText(reading),
+      headers: readFields(reading, readValue),
+      body: readBody(reading),
     };
   });
 }
@@ -149,13 +156,13 @@ export function encodeResponse(response: HttpResponse): Uint8Array<ArrayBuffer> 
  * @throws {AlcedoError} `bad_packet` if it is none, or could not be sent to a client as it is.
  */
 export function decodeResponse(message: Uint8Array<ArrayBuffer>): HttpResponse {
-  return decode("an answer", message, (cursor) => {
-    const tag = readU8(cursor);
+  return decode("an answer", message, (reading) => {
+    const tag = readU8(reading.cursor);
     if (tag !== HTTP_TAG) throw new BareError(0, `tag ${tag} is reserved`);
-    const status = readUintSafe(cursor);
+    const status = readUintSafe(reading.cursor);
     if (!isStatus(status)) throw new BareError(1, `status ${status} is not from 200 to 599`);
-    const headers = readFields(cursor, readValues);
-    return { status, headers, body: readBody(cursor, message) };
+    const headers = readFields(reading, readValues);
+    return { status, headers, body: readBody(reading) };
   });
 }
 
@@ -190,10 +197,26 @@ function encode(
   return packet.subarray(0, cursor.offset);
 }
 
-function decode<T>(what: string, message: Uint8Array, read: (cursor: ByteCursor) => T): T {
+/** A message that is being read. */
+interface Reading {
+  readonly message: Uint8Array<ArrayBuffer>;
+  readonly cursor: ByteCursor;
+  /**
+   * Its beginning, a character for each byte. Most texts are ASCII, and stand in there: to cut them out
+   * takes a third of the time that it takes to decode them one by one.
+   */
+  readonly head: string;
+}
+
+function decode<T>(
+  what: string,
+  message: Uint8Array<ArrayBuffer>,
+  read: (reading: Reading) => T,
+): T {
   try {
     const cursor = new ByteCursor(message, CONFIG);
-    const result = read(cursor);
+    const head = singleByteDecoder.decode(message.subarray(0, HEAD_BYTES));
+    const result = read({ message, cursor, head });
     if (cursor.offset < message.length) throw new BareError(cursor.offset, "more bytes follow");
     return result;
   } catch (cause) {
@@ -213,50 +236,53 @@ function writeText(cursor: ByteCursor, text: string): void {
   writeU8FixedArray(cursor, bytes);
 }
 
-function readText(cursor: ByteCursor): string {
+function readText({ cursor, head }: Reading): string {
   const length = readUintSafe32(cursor);
-  return length < SHORT_TEXT
-    ? readFixedString(cursor, length)
-    : decoder.decode(readUnsafeU8FixedArray(cursor, length));
+  const end = cursor.offset + length;
+  if (end <= head.length) {
+    const text = head.slice(cursor.offset, end);
+    if (ASCII.test(text)) {
+      cursor.offset = end;
+      return text;
+    }
+  }
+  return decoder.decode(readUnsafeU8FixedArray(cursor, length));
 }
 
 /** A map of header fields; what could not be sent on is refused. */
-function readFields<T>(cursor: ByteCursor, read: (cursor: ByteCursor) => T): Map<string, T> {
+function readFields<T>(reading: Reading, read: (reading: Reading) => T): Map<string, T> {
   const fields = new Map<string, T>();
-  for (let left = readCount(cursor); left > 0; left--) {
-    const { offset } = cursor;
-    const name = readText(cursor);
+  for (let left = readCount(reading); left > 0; left--) {
+    const { offset } = reading.cursor;
+    const name = readText(reading);
     if (!TOKEN.test(name)) throw new BareError(offset, "header name is no token");
     if (fields.has(name)) throw new BareError(offset, `header ${name} is there twice`);
-    fields.set(name, read(cursor));
+    fields.set(name, read(reading));
   }
   return fields;
 }
 
-function readValues(cursor: ByteCursor): string[] {
+function readValues(reading: Reading): string[] {
   const values: string[] = [];
-  for (let left = readCount(cursor); left > 0; left--) values.push(readValue(cursor));
+  for (let left = readCount(reading); left > 0; left--) values.push(readValue(reading));
   return values;
 }
 
-function readValue(cursor: ByteCursor): string {
-  const { offset } = cursor;
-  const value = readText(cursor);
+function readValue(reading: Reading): string {
+  const { offset } = reading.cursor;
+  const value = readText(reading);
   if (CONTROL.test(value)) throw new BareError(offset, "header value has a control character");
   return value;
 }
 
-function readCount(cursor: ByteCursor): number {
+function readCount({ cursor }: Reading): number {
   const { offset } = cursor;
   const count = readUintSafe(cursor);
   if (count > PACKET_FIELDS_MAX) throw new BareError(offset, `${count} headers are too many`);
   return count;
 }
 
-function readBody(
-  cursor: ByteCursor,
-  message: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
+function readBody({ message, cursor }: Reading): Uint8Array<ArrayBuffer> {
   const { length } = readUnsafeU8FixedArray(cursor, readUintSafe32(cursor));
   return message.subarray(cursor.offset - length, cursor.offset);
 }

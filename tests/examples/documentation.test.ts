@@ -30,6 +30,8 @@ import { commandComplaints, isPrinted, playTranscripts } from "../support/transc
 /** Transcripts that are not played: the document, their first line, and why. */
 const NOT_PLAYED: Readonly<Record<string, string>> = {
   "README.md: $ curl localhost:9000": "tests/examples/hello_world.test.ts does the same",
+  "docs/workers.md: $ printf '\\1\\0\\0\\0\\1' | python3 examples/pool/worker.py 3>&1 | od -An -tx1":
+    "tests/examples/pool.test.ts asks the same",
   "examples/renamed_field/README.md: $ node examples/renamed_field/version_1.ts --events-file book.events &":
     "tests/examples/renamed_field.test.ts does the same",
   "examples/upload/README.md: $ node examples/upload/main.ts --events-file files.events &":
@@ -52,6 +54,8 @@ const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, w
   "docs/metrics.md: yaml": [2, "what Prometheus is told"],
   "docs/reference.md: ts signature": [undefined, "made of the sources, which compile"],
   "docs/snapshot_format.md: (none)": [1, "grammar"],
+  "docs/workers.md: (none)": [2, "packets, which tests/processes/packets.test.ts reads"],
+  "docs/workers.md: bare": [1, "the schema, which the same test compares"],
 };
 
 /** Programs that commands may name beside ours: what they do is not looked at. */

@@ -29,8 +29,8 @@ const SECTIONS: readonly (readonly [title: string, kinds: readonly string[]])[] 
   ["Types", ["interface", "typeAlias"]],
 ];
 
-/** The modules beside `mod.ts` that can be imported: the servers, and what they must do. */
-const SUBPATHS = ["deno", "bun", "node", "conformance"] as const;
+/** The modules beside `mod.ts` that can be imported: the servers, what they must do, a pool's worker. */
+const SUBPATHS = ["deno", "bun", "node", "conformance", "worker"] as const;
 
 interface Tag {
   readonly kind: string;
@@ -105,8 +105,9 @@ export async function makeReference(): Promise<string> {
         entries.filter(({ symbol }) => kinds.includes(symbol.declarations[0]?.kind ?? "")),
       ] as const
     ),
-    ["Servers alone", apart.slice(0, -1).flat()],
-    ["What a server must do", apart.at(-1) ?? []],
+    ["Servers alone", apart.slice(0, 3).flat()],
+    ["What a server must do", apart[3] ?? []],
+    ["A pool's worker", apart[4] ?? []],
     ["Types that these name, and that cannot be imported", named],
   ] as const;
   const anchors = anchorsOf(sections.flatMap(([title, entries]) => [

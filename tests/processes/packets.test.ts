@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
+import { decodeHex } from "#std/encoding/hex";
 import { PACKET_FIELDS_MAX } from "../../runtime/limits.ts";
 import { PacketReader } from "../../runtime/processes/packet_reader.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type HttpResponse,
   SIZE_BYTES,
 } from "../../runtime/processes/packets.ts";
+import { blocksOf } from "../support/code_blocks.ts";
 import { holds } from "../support/property.ts";
 
 const BYTES_MAX = 1 << 20;
@@ -85,13 +87,57 @@ for (const name of ["raw_get", "raw_post"]) {
 }
 
 test("packet lengths are right at each size of their own", () => {
-  for (const length of [0, 127, 128, 255, 256, 16_383, 16_384, 20_000, 70_000, 2_097_152]) {
+  for (
+    const length of [
+      0,
+      127,
+      128,
+      255,
+      256,
+      4080,
+      4090,
+      4096,
+      16_383,
+      16_384,
+      20_000,
+      70_000,
+      2_097_152,
+    ]
+  ) {
     const body = new Uint8Array(length).fill(120);
-    const headers = new Map([["X", ["é".repeat(Math.floor(length / 2))]]]);
+    const headers = new Map([
+      ["X", ["x".repeat(length), "é".repeat(Math.floor(length / 2))]],
+      ["Y", ["behind them"]],
+    ]);
     const packet = encodeResponse({ status: 200, headers, body });
     assert.equal(new DataView(packet.buffer).getInt32(0, true), packet.length - SIZE_BYTES);
     assert.deepEqual(decodeResponse(messageOf(packet)), { status: 200, headers, body });
   }
+});
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+/** The code blocks of docs/workers.md with a tag. */
+const documented = (tag: string) =>
+  blocksOf({ path: "docs/workers.md", text: read("docs/workers.md") })
+    .filter((block) => block.tag === tag).map(({ text }) => text);
+
+/** The bytes that stand before explanations, line by line. */
+function bytesIn(text: string): Uint8Array<ArrayBuffer> {
+  const lines = text.split("\n").map((line) => /^(?:[0-9a-f]{2} {1,2})*/.exec(line)?.[0] ?? "");
+  return decodeHex(lines.join("").replaceAll(" ", ""));
+}
+
+test("packets that the documents explain byte by byte are what is said there", () => {
+  const headers = new Map([["Set-Cookie", ["a=1", "b=2"]], ["Etag", ['"1"']]]);
+  assert.deepEqual(documented("").map(bytesIn), [
+    vector("raw_get.request-packet"),
+    encodeResponse({ status: 200, headers, body: utf8("hi\n") }),
+  ]);
+});
+
+test("packet schema in the documents is the one that the codec follows", () => {
+  assert.deepEqual(documented("bare"), [read("runtime/processes/packets.bare")]);
 });
 
 const LONG = "x".repeat(1000);

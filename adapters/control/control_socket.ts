@@ -4,7 +4,6 @@
  * `runtime/processes/control_conversation.ts`; whose the path is, in `socket_path.ts`.
  */
 
-import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
 import {
@@ -22,7 +21,7 @@ const CLIENTS_MAX = 64;
 /** Milliseconds that a client may leave a line lying before it is taken for dead. */
 const STALL_MS = 60_000;
 
-/** Milliseconds that clients get for their last answers when the server stops. */
+/** Milliseconds that a client gets to take its last answer, and to leave by itself. */
 const LAST_WORDS_MS = 250;
 
 /** Options of {@linkcode openControlSocket}. */
@@ -87,7 +86,15 @@ async function close(server: Server, held: HeldPath, clients: ReadonlySet<Client
 
 function refuse(socket: Socket): void {
   socket.on("error", () => {}); // It has gone by itself.
-  socket.end("ERROR: too many clients\n", () => socket.destroy());
+  socket.write("ERROR: too many clients\n");
+  hangUp(socket);
+}
+
+/** Ends a connection. What still comes is dropped: left unread, it would cut the last answer off. */
+function hangUp(socket: Socket): void {
+  socket.resume();
+  socket.end();
+  socket.once("close", clock.after(LAST_WORDS_MS, () => socket.destroy()));
 }
 
 /** A connection, as a conversation needs it. */
@@ -102,20 +109,17 @@ class Client {
     socket.on("close", () => this.#ended.abort(new ClientGone("The client has left")));
   }
 
-  /** Never rejects. */
+  /** Resolves when all is said; never rejects. */
   async serve(
     commands: readonly ControlCommand[],
     report: (error: unknown) => void,
   ): Promise<void> {
-    const socket = this.#socket;
     try {
       await converse(this, commands, report);
     } catch (error) {
       if (!(error instanceof ClientGone)) report(error);
     }
-    if (socket.destroyed) return;
-    socket.end(() => socket.destroy()); // What it may still say is not listened to.
-    await once(socket, "close");
+    if (!this.#socket.destroyed) hangUp(this.#socket);
   }
 
   /** What is being done goes on, but is not waited for; the client is told. */

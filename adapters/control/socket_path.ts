@@ -94,7 +94,7 @@ export function surplusOf(path: string): number {
 /** Holds the path against other servers that start at the same time, or run already. */
 async function holdPath(path: string): Promise<{ release(): void }> {
   const { dev, ino } = fs.statSync(dirname(path), { bigint: true });
-  const name = createHash("sha256").update(basename(path)).digest("hex").slice(0, 32);
+  const name = createHash("sha256").update(basename(path)).digest("hex").slice(0, 12);
   try {
     return await holdName(`alcedo-ctl-${dev}-${ino}-${name}`);
   } catch (error) {

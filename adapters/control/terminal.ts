@@ -32,6 +32,7 @@ export async function talk(path: string): Promise<void> {
   let isAsking = false;
   let cut: ControlConnection | undefined;
   let isGone = false;
+  let begun = ""; // The lines of a command that goes on.
   const watch = (watched: ControlConnection) =>
     watched.closed.then(() => {
       if (isAsking || watched === cut) return; // Whoever asks is told.
@@ -42,8 +43,13 @@ export async function talk(path: string): Promise<void> {
     if (isAsking) {
       cut = connection;
       connection.close();
-    } else if (terminal.line === "") terminal.close();
-    else for (const name of ["e", "u"]) terminal.write(null, { ctrl: true, name });
+    } else if (terminal.line + begun === "") terminal.close();
+    else {
+      for (const name of ["e", "u"]) terminal.write(null, { ctrl: true, name }); // Empties the line.
+      begun = "";
+      terminal.setPrompt(PROMPT);
+      terminal.prompt();
+    }
   });
   let isOver = false;
   terminal.on("close", () => {
@@ -51,7 +57,6 @@ export async function talk(path: string): Promise<void> {
     if (isAsking) connection.close();
   });
   void watch(connection);
-  let begun = "";
   try {
     terminal.prompt();
     for await (const line of terminal) {
@@ -73,8 +78,8 @@ export async function talk(path: string): Promise<void> {
       }
       terminal.prompt();
     }
+    console.log(); // The cursor is behind a prompt.
     if (isGone) throw new StartError("the server closed the connection");
-    console.log(); // What was begun ends here: with Ctrl-D, the cursor is behind the prompt.
   } finally {
     terminal.close();
     connection.close();

@@ -44,6 +44,7 @@ const ONLY_SHOWN: Readonly<Record<string, readonly [count: number | undefined, w
   "docs/architecture.md: (none)": [1, "the map"],
   "docs/backing_up.md: ini": [2, "systemd's units"],
   "docs/coming_from.md: roc": [1, "Kingfisher's face, which needs another language"],
+  "docs/control_socket.md: apache": [1, "collectd's configuration"],
   "docs/deploying.md: caddyfile": [1, "a proxy's configuration"],
   "docs/deploying.md: dockerfile": [1, "an image, which would be built from the network"],
   "docs/deploying.md: ini": [1, "systemd's unit"],
@@ -70,6 +71,7 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   "find",
   "journalctl",
   "mkdir",
+  "nc",
   "node --build-sea",
   "node --test",
   "npm create",
@@ -318,6 +320,7 @@ test("documents: commands that would be refused are found", () => {
     "bun run app.ts --durability no # a comment",
     "alcedo events verify --app app.ts db.events && cat x",
     "ALCEDO_ADDR=:1 deno run -A mod.ts events tail -f db.events",
+    "alcedo ctl a.sock && alcedo ctl a.sock collectd-metrics 1 label",
   ];
   for (const command of good) assert.deepEqual(commandComplaints(command, known), [], command);
   const bad = [
@@ -327,6 +330,9 @@ test("documents: commands that would be refused are found", () => {
     "alcedo events backup db.events",
     "alcedo events verify --ap app.ts db.events",
     "deno mod.ts",
+    "alcedo ctl",
+    "alcedo ctl a.sock snapshots",
+    "alcedo ctl a.sock stats now",
   ];
   for (const command of bad) assert.equal(commandComplaints(command, known).length, 1, command);
 });

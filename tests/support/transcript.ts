@@ -14,6 +14,8 @@ import { join, resolve } from "node:path";
 import { COMMANDS } from "../../adapters/cli/events/main.ts";
 import { readCall } from "../../adapters/cli/events/command.ts";
 import { readCommandLine, resolveSettings } from "../../adapters/cli/options.ts";
+import { serverCommands } from "../../adapters/control/server_commands.ts";
+import { checkArguments as checkControlArguments } from "../../runtime/processes/control_command.ts";
 import { type CodeBlock, fileOf } from "./code_blocks.ts";
 import {
   listening,
@@ -243,11 +245,29 @@ function checkCommand(words: readonly string[], known: ReadonlySet<string>): voi
 /** @throws {UsageError} if `mod.ts` would not take these arguments. */
 function checkArguments(args: readonly string[]): void {
   const [first, name, ...rest] = args;
+  if (first === "ctl") return checkCommandOfServer(name, rest);
   if (first !== "events") return checkOptions(args);
   if (name === "COMMAND") return;
   const command = COMMANDS.find((command) => command.name === name);
   if (command === undefined) throw new Error(`there is no command "events ${name}"`);
   readCall(command, rest);
+}
+
+/** What the control socket of a server takes; nothing is asked here. */
+const SERVER_COMMANDS = serverCommands({
+  look() {
+    throw new Error("Nobody looks");
+  },
+  snapshots: undefined,
+});
+
+function checkCommandOfServer(socket: string | undefined, words: readonly string[]): void {
+  if (socket === undefined) throw new Error("there is no socket");
+  const [name, ...args] = words;
+  if (name === undefined || name === "help" || name === "exit") return;
+  const command = SERVER_COMMANDS.find((command) => command.name === name);
+  if (command === undefined) throw new Error(`there is no command "ctl ${socket} ${name}"`);
+  checkControlArguments(command, args);
 }
 
 function checkOptions(args: readonly string[]): void {

@@ -19,6 +19,8 @@ export interface ServerKind {
   readonly format?: ServerPlan["format"];
   /** @default {false} */
   readonly hasMetrics?: boolean;
+  /** @default none */
+  readonly worker?: readonly string[];
 }
 
 /** One that runs. */
@@ -60,6 +62,7 @@ export async function startServer(
     format: kind.format ?? "checked",
     hasMetrics: kind.hasMetrics ?? false,
     databaseSocket: redis?.socket ?? "",
+    worker: kind.worker ?? [],
   };
   const running: Running = start(runtime, `servers/${kind.file}`, [JSON.stringify(plan)]);
   const port = Number(await running.line());

@@ -19,6 +19,8 @@ export interface ServerPlan {
   readonly hasMetrics: boolean;
   /** Where the database listens that it uses, if that is a server itself. */
   readonly databaseSocket: string;
+  /** The program that a pool's worker is. */
+  readonly worker: readonly string[];
 }
 
 /** What a server says of itself. */

@@ -427,10 +427,9 @@ export class Pool implements CheckedPool {
     if (!worker.isServing) return this.#stop(worker);
     worker.state = "resting";
     // Whatever it has written beyond its answer arrives before it gets the next request: an answer
-    // too many must not become that one's. Two turns, for only then has the platform looked again.
-    if (this.#resting.push(worker) === 1) {
-      this.#parts.clock.defer(() => this.#parts.clock.defer(this.#rested));
-    }
+    // too many must not become that one's. A turn of the event loop costs little, and is enough for
+    // what is written in one go; packets have no numbers by which to tell what comes even later.
+    if (this.#resting.push(worker) === 1) this.#parts.clock.defer(this.#rested);
   };
 
   readonly #rested = (): void => {

@@ -12,7 +12,7 @@ import type { RequestInfo } from "../http/fetch_handler.ts";
 import { inChunks, withTimedBody } from "../http/timed_body.ts";
 import { BODY_BYTES_MAX } from "../limits.ts";
 import { byteString, requestFields } from "./packet_headers.ts";
-import { decodeResponse, encodeRequest, type HttpResponse } from "./packets.ts";
+import { decodeResponse, encodeRequest, type HttpRequest, type HttpResponse } from "./packets.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolRefusal, PoolRequest } from "./pool_task.ts";
 
@@ -87,26 +87,17 @@ export class PoolHandler {
   /** Answers a request; never rejects. */
   readonly fetch = (request: Request, info: RequestInfo): Response | Promise<Response> => {
     try {
-      const body = this.#bodyOf(request, info);
-      if (body instanceof Uint8Array) return this.#ask(request, info, body);
-      return this.#inTime(body).then((bytes) => this.#ask(request, info, bytes))
+      const fields = requestFields(request.headers);
+      const body = hasBody(request.method, fields)
+        ? readBody(request, info, this.#bodyBytesMax)
+        : EMPTY;
+      if (body instanceof Uint8Array) return this.#ask(request, info, fields, body);
+      return this.#inTime(body).then((bytes) => this.#ask(request, info, fields, bytes))
         .catch((error) => this.#errorPage(error));
     } catch (error) {
       return this.#errorPage(error);
     }
   };
-
-  #bodyOf(
-    request: Request,
-    info: RequestInfo,
-  ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
-    const { method, headers } = request;
-    // To ask for a stream that is not there is dear on some platforms.
-    if (method === "GET" || method === "HEAD") {
-      if (!headers.has("content-length") && !headers.has("transfer-encoding")) return EMPTY;
-    }
-    return readBody(request, info, this.#bodyBytesMax);
-  }
 
   #inTime<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -119,14 +110,19 @@ export class PoolHandler {
     });
   }
 
-  #ask(request: Request, info: RequestInfo, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+  #ask(
+    request: Request,
+    info: RequestInfo,
+    headers: HttpRequest["headers"],
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Response> {
     return new Promise((resolve) => {
       const { method } = request;
       const packet = encodeRequest({
         remoteAddress: info.remoteAddress ?? "",
         uri: request.url,
         method,
-        headers: requestFields(request.headers),
+        headers,
         body,
       });
       const asked: PoolRequest = {
@@ -174,6 +170,12 @@ export class PoolHandler {
   close(): void {
     this.#reading.close();
   }
+}
+
+/** Whether there may be one: to ask for a stream that is not there is dear on some platforms. */
+function hasBody(method: string, fields: HttpRequest["headers"]): boolean {
+  return method !== "GET" && method !== "HEAD" || fields.has("Content-Length") ||
+    fields.has("Transfer-Encoding");
 }
 
 function refusalPage(status: PoolRefusal): Response {

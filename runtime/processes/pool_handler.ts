@@ -14,7 +14,7 @@ import { BODY_BYTES_MAX } from "../limits.ts";
 import { byteString, requestFields } from "./packet_headers.ts";
 import { decodeResponse, encodeRequest, type HttpRequest, type HttpResponse } from "./packets.ts";
 import type { Pool } from "./pool.ts";
-import type { PoolRefusal, PoolRequest } from "./pool_task.ts";
+import type { PoolRefusal } from "./pool_task.ts";
 
 /** Options of a {@linkcode PoolHandler}. */
 export interface PoolHandlerOptions {
@@ -116,23 +116,22 @@ export class PoolHandler {
     headers: HttpRequest["headers"],
     body: Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
+    const { method } = request;
+    const packet = encodeRequest({
+      remoteAddress: info.remoteAddress ?? "",
+      uri: request.url,
+      method,
+      headers,
+      body,
+    });
     return new Promise((resolve) => {
-      const { method } = request;
-      const packet = encodeRequest({
-        remoteAddress: info.remoteAddress ?? "",
-        uri: request.url,
-        method,
-        headers,
-        body,
-      });
-      const asked: PoolRequest = {
+      this.#pool.ask({
         packet,
         isRepeatable: IDEMPOTENT.has(method),
         hasLeft: () => info.signal.aborted,
         accept: (message) => resolve(this.#response(decodeResponse(message), method, info)),
         refuse: (status) => resolve(refusalPage(status)),
-      };
-      this.#pool.ask(asked);
+      });
     });
   }
 

@@ -256,8 +256,13 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-async function gone(pids: readonly number[]): Promise<void> {
-  for (const until = Date.now() + 5000; pids.some((pid) => stateOf(pid) !== undefined);) {
+/** Resolves when none of them runs; if `areWaitedFor`, when none of them is a zombie either. */
+async function gone(pids: readonly number[], areWaitedFor = false): Promise<void> {
+  const isThere = (pid: number) => {
+    const state = stateOf(pid);
+    return state !== undefined && (areWaitedFor || state !== "Z");
+  };
+  for (const until = Date.now() + 5000; pids.some(isThere);) {
     assert.ok(Date.now() < until, `still there: ${pids.map((pid) => `${pid} ${stateOf(pid)}`)}`);
     await sleep(10);
   }
@@ -277,7 +282,7 @@ test("pool leaves no worker behind, however it ends", () =>
       assert.ok(!shells.includes(inner), "the worker is a child of the shell that was started");
       const killed = shells[0] ?? 0;
       process.kill(killed, "SIGKILL");
-      await gone([killed]);
+      await gone([killed], true);
       const pids = [...new Set([...shells.slice(1), ...await pool.pids(), inner])]
         .filter((pid) => stateOf(pid) !== undefined);
       signal(pool.started, "SIGKILL");
@@ -288,7 +293,7 @@ test("pool leaves no worker behind, however it ends", () =>
     const pool = await startPool(folder, { command: oddWorker("ignores the end") });
     const pids = await pool.pids();
     assert.deepEqual(await pool.stop(), { code: 0, signal: null });
-    await gone(pids);
+    await gone(pids, true);
     assert.ok(!existsSync(join(folder, "ctl.sock")));
   }));
 

@@ -135,7 +135,7 @@ export class Pool implements CheckedPool {
   get workers(): WorkerInfo[] {
     const now = this.#parts.clock.now();
     return Array.from(this.#workers, (worker) => ({
-      pid: worker.process.pid,
+      pid: worker.child.pid,
       // One that finishes its last request is on its way, too.
       state: worker.isServing || worker.state === "checking" ? worker.state : "leaving",
       requests: worker.requests,
@@ -274,7 +274,7 @@ export class Pool implements CheckedPool {
     worker.isServing = true;
     this.#size++;
     // One that could not be started will say so.
-    if (worker.process.pid !== undefined) this.#free(worker);
+    if (worker.child.pid !== undefined) this.#free(worker);
   }
 
   #spawn(state: "idle" | "checking"): PoolWorker {
@@ -296,8 +296,8 @@ export class Pool implements CheckedPool {
     this.withdraw(worker);
     worker.state = "leaving";
     worker.task = undefined;
-    if (fault === undefined) worker.process.stop();
-    else worker.process.kill();
+    if (fault === undefined) worker.child.stop();
+    else worker.child.kill();
     if (worker.isServing) {
       worker.isServing = false;
       this.#size--;
@@ -362,7 +362,7 @@ export class Pool implements CheckedPool {
     worker.task = task;
     task.tries++;
     this.#answering.start(task);
-    worker.process.send(task.request.packet);
+    worker.child.send(task.request.packet);
   }
 
   #wait(task: PoolTask): void {

@@ -130,7 +130,7 @@ export class PoolHealth {
         resolve(fault);
       };
       worker.check = { settle };
-      worker.process.send(healthCheck);
+      worker.child.send(healthCheck);
     });
   }
 
@@ -170,7 +170,7 @@ export class PoolHealth {
       // It shows its health by living on, which it can do at work.
       worker.checkedAt = clock.now();
       worker.owedAnswers++;
-      worker.process.send(healthCheck);
+      worker.child.send(healthCheck);
       return options.healthCheckIntervalMs;
     }
     // Not all of them at once, while it may take so long.

@@ -34,7 +34,7 @@ export interface RunningCheck {
 export const UNASKED = "it has answered without being asked";
 
 export class PoolWorker {
-  readonly process: WorkerProcess;
+  readonly child: WorkerProcess;
   readonly startedAt: number;
   state: WorkerState = "idle";
   /** It counts as one of the pool's: not a successor yet, not one that is to leave. */
@@ -58,7 +58,7 @@ export class PoolWorker {
     const reader = new PacketReader(replyBytesMax);
     let end: () => void;
     this.gone = new Promise((resolve) => end = resolve);
-    this.process = spawn({
+    this.child = spawn({
       received: (bytes) => {
         try {
           for (const message of reader.read(bytes)) owner.answered(this, message);
@@ -82,6 +82,6 @@ export class PoolWorker {
 
   /** For messages. */
   get name(): string {
-    return `worker ${this.process.pid ?? "without a pid"}`;
+    return `worker ${this.child.pid ?? "without a pid"}`;
   }
 }

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RawClient, valuesOf } from "../../adapters/conformance/raw_client.ts";
 import { oddWorker, type RunningPool, startPool } from "../support/pool_process.ts";
 import { RUNTIME } from "../support/runtime.ts";
-import { signal, start, withFolder } from "../support/server_process.ts";
+import { ROOT, signal, start, withFolder } from "../support/server_process.ts";
 
 /** What the worker for tests says of the request that it got. */
 interface Echo {
@@ -49,8 +49,16 @@ async function raw(pool: RunningPool, text: string) {
 }
 
 test("pool passes requests and answers on as they are", () =>
-  withPool(["--max-request-body-size", "1KiB", "--request-read-timeout", "300ms"], async (pool) => {
+  withPool([
+    ...["--max-request-body-size", "1KiB", "--request-read-timeout", "300ms"],
+    ...["--static-root", join(ROOT, "docs"), "--static-url-prefix", "/docs/"],
+  ], async (pool) => {
     const { url } = pool;
+    const file = await fetch(`${url}/docs/pool.md`);
+    assert.match(await file.text(), /^# The pool\n/);
+    const missing = await fetch(`${url}/docs/nothing.md`);
+    assert.equal((await missing.json() as Echo).url, `${url}/docs/nothing.md`, "a worker is asked");
+
     const post = await fetch(`${url}/a%2Fb/../c%20d?q=%41`, {
       method: "POST",
       body: "grüße",

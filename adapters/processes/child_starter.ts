@@ -7,7 +7,7 @@
  * becomes the command, with the same pid.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -55,9 +55,7 @@ export class ChildStarter {
   constructor(options: ChildStarterOptions) {
     this.#options = options;
     const shell = ["/bin/sh", "-c", WAIT_AND_RUN, "sh", ...options.command];
-    const setpriv = findProgram("setpriv");
-    const line = setpriv === undefined ? shell : [setpriv, "--pdeathsig", "KILL", "--", ...shell];
-    [this.#program = "", ...this.#args] = line;
+    [this.#program = "", ...this.#args] = [...diesWithParent(), ...shell];
   }
 
   /** Starts a child whose file descriptor 3 is a channel. */
@@ -189,6 +187,18 @@ export class Child {
     this.channel.on("close", read);
     this.channel.on("error", () => {}); // `close` follows.
   }
+}
+
+/**
+ * What stands before a command to have the kernel kill it with its parent: nothing where there is no
+ * `setpriv` of util-linux. (That of BusyBox knows no such thing.)
+ */
+function diesWithParent(): string[] {
+  const setpriv = findProgram("setpriv");
+  if (setpriv === undefined) return [];
+  const [program, ...args] = [setpriv, "--pdeathsig", "KILL", "--"];
+  const { status } = spawnSync(program, [...args, "/bin/sh", "-c", ":"], { stdio: "ignore" });
+  return status === 0 ? [program, ...args] : [];
 }
 
 /** Where `PATH` has a program that may be run. */

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { RequestInfo } from "../../runtime/http/fetch_handler.ts";
@@ -18,7 +19,7 @@ import { Pool } from "../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../runtime/processes/pool_handler.ts";
 import type { WorkerListener } from "../../runtime/processes/worker_process.ts";
 import { holds } from "../support/property.ts";
-import { SimulatedClock } from "../support/simulated_clock.ts";
+import { SimulatedClock, turn } from "../support/simulated_clock.ts";
 
 const INFO: RequestInfo = {
   remoteAddress: "192.0.2.1:1234",
@@ -29,6 +30,7 @@ const INFO: RequestInfo = {
 function poolOf(write: () => readonly Uint8Array<ArrayBuffer>[]) {
   const clock = new SimulatedClock();
   let workers = 0;
+  const packets: Uint8Array[] = [];
   const pool = new Pool({
     clock,
     healthCheck: encodeRequest(HEALTH_CHECK),
@@ -45,7 +47,8 @@ function poolOf(write: () => readonly Uint8Array<ArrayBuffer>[]) {
       };
       return {
         pid: workers,
-        send() {
+        send(packet) {
+          packets.push(packet);
           const chunks = write();
           clock.after(1, () => chunks.forEach((chunk) => isOver || listener.received(chunk)));
         },
@@ -67,7 +70,7 @@ function poolOf(write: () => readonly Uint8Array<ArrayBuffer>[]) {
     assert.ok(answer !== undefined, "it was answered");
     return answer;
   };
-  return { ask };
+  return { ask, clock, handler, packets };
 }
 
 /** Header names and values that some answer could have. */
@@ -169,4 +172,27 @@ test("pool leaves out what a worker says of connections and sizes", async () => 
     ["constructor", "d"],
     ["x-kept", "a, b, c"],
   ]);
+});
+
+test("pool asks workers byte for byte as the pools did that they were written for", async () => {
+  const vector = (name: string) =>
+    readFileSync(new URL(`../vectors/packets/${name}.request-packet`, import.meta.url));
+  const { clock, handler, packets } = poolOf(() => [encodeResponse(GOOD)]);
+  const asked: [name: string, port: number, path: string, init: RequestInit][] = [
+    ["raw_get", 40518, "/hi?q=1", {}],
+    ["raw_post", 40530, "/p", { method: "POST", body: "hello" }],
+    ["raw_head", 40586, "/head", { method: "HEAD" }],
+  ];
+  for (const [name, port, path, init] of asked) {
+    const request = new Request(`http://h${path}`, init);
+    // As a server has them, which no script may set.
+    const headers = new Headers({ host: "h", ...init.body ? { "content-length": "5" } : {} });
+    Object.defineProperty(request, "headers", { value: headers });
+    const before = packets.length;
+    handler.fetch(request, { ...INFO, remoteAddress: `127.0.0.1:${port}` });
+    // The body takes a few turns of the event loop.
+    while (packets.length === before) await turn();
+    await clock.advance(100);
+    assert.deepEqual([...packets.at(-1) ?? []], [...vector(name)], name);
+  }
 });

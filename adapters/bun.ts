@@ -245,6 +245,11 @@ class Exchange implements ServedExchange {
     this.#over = over;
   }
 
+  /** Bun closes it when it next looks, which takes some seconds. */
+  cut(): void {
+    this.#server.timeout(this.#request, 1);
+  }
+
   /**
    * Bun has all of the answer, or will have when this turn of the event loop is over. It does not
    * say when it has sent that: only what `isSmall` is sent at once, and then the connection is idle.

@@ -1,5 +1,5 @@
 /**
- * Lines on their way to standard output: written in the background, as many as there are at a time.
+ * Lines on their way to standard output, or standard error: written in the background, as many as there are at a time.
  * Whoever reads them may be slow, or gone; then lines are left out and counted, and nothing waits.
  */
 
@@ -10,9 +10,14 @@ import { runtimeName } from "./listen.ts";
 /** Characters that may wait: a few thousand lines, some seconds of a busy server. */
 const WAITING_CHARS_MAX = 1024 * 1024;
 
+interface DenoWriter {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
 /** What this file uses of Deno. */
 declare const Deno: {
-  readonly stdout: { write(bytes: Uint8Array): Promise<number> };
+  readonly stdout: DenoWriter;
+  readonly stderr: DenoWriter;
 };
 
 /** Options of {@linkcode LineOutput}. */
@@ -22,6 +27,11 @@ export interface LineOutputOptions {
    * @default {1 Mi}
    */
   waitingCharsMax?: number;
+  /**
+   * What the lines are, in warnings.
+   * @default {"access log"}
+   */
+  name?: string;
   /** Called when lines begin to be left out, and when they no longer are. */
   warn: (message: string) => void;
 }
@@ -30,6 +40,7 @@ export interface LineOutputOptions {
 export class LineOutput {
   readonly #write: (text: string) => Promise<void>;
   readonly #charsMax: number;
+  readonly #name: string;
   readonly #warn: (message: string) => void;
   #waiting: string[] = [];
   /** Characters that wait, and those that are being written. */
@@ -44,6 +55,7 @@ export class LineOutput {
   constructor(write: (text: string) => Promise<void>, options: LineOutputOptions) {
     this.#write = write;
     this.#charsMax = options.waitingCharsMax ?? WAITING_CHARS_MAX;
+    this.#name = options.name ?? "access log";
     this.#warn = options.warn;
   }
 
@@ -67,7 +79,7 @@ export class LineOutput {
 
   #drop(): void {
     if (!this.#isBroken && this.#dropped === this.#droppedBefore) {
-      this.#warn("access log: whoever reads it is too slow; lines are left out meanwhile");
+      this.#warn(`${this.#name}: whoever reads it is too slow; lines are left out meanwhile`);
     }
     this.#dropped++;
   }
@@ -82,7 +94,7 @@ export class LineOutput {
         await this.#write(text);
         this.#chars -= text.length;
         if (this.#dropped > this.#droppedBefore) {
-          this.#warn(`access log: ${this.#dropped - this.#droppedBefore} lines were left out`);
+          this.#warn(`${this.#name}: ${this.#dropped - this.#droppedBefore} lines were left out`);
           this.#droppedBefore = this.#dropped;
         }
       }
@@ -90,7 +102,7 @@ export class LineOutput {
       this.#isBroken = true;
       this.#dropped += this.#waiting.length;
       this.#waiting = [];
-      this.#warn(`access log: it cannot be written, and ends here (${String(error)})`);
+      this.#warn(`${this.#name}: it cannot be written, and ends here (${String(error)})`);
     }
     this.#running = undefined;
   }
@@ -102,17 +114,38 @@ export class LineOutput {
  * write.)
  */
 export function standardOutput(): (text: string) => Promise<void> {
-  if (runtimeName() === "deno") return writeOnDeno;
-  const { stdout } = process;
+  return runtimeName() === "deno" ? writerOnDeno(Deno.stdout) : writerTo(process.stdout);
+}
+
+/** Lines to standard error: beside warnings, which are printed at once. */
+export function standardError(): LineOutput {
+  let isTelling = false;
+  const write = runtimeName() === "deno" ? writerOnDeno(Deno.stderr) : writerTo(process.stderr);
+  const output = new LineOutput(write, {
+    name: "output of workers",
+    // It goes the same way, and may itself be left out.
+    warn(message) {
+      if (isTelling) return;
+      isTelling = true;
+      output.line(`alcedo: ${message}\n`);
+      isTelling = false;
+    },
+  });
+  return output;
+}
+
+function writerTo(stream: NodeJS.WriteStream): (text: string) => Promise<void> {
   // What fails is told to whoever writes, and to nobody else.
-  stdout.on("error", () => {});
+  stream.on("error", () => {});
   return (text) =>
     new Promise((resolve, reject) => {
-      stdout.write(text, (error) => error ? reject(error) : resolve());
+      stream.write(text, (error) => error ? reject(error) : resolve());
     });
 }
 
-async function writeOnDeno(text: string): Promise<void> {
-  let bytes = new TextEncoder().encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(await Deno.stdout.write(bytes));
+function writerOnDeno(stream: DenoWriter): (text: string) => Promise<void> {
+  return async (text) => {
+    let bytes = new TextEncoder().encode(text);
+    while (bytes.length > 0) bytes = bytes.subarray(await stream.write(bytes));
+  };
 }

@@ -242,6 +242,10 @@ class Exchange implements ServedExchange {
     return this.#answerer.contentLength(response);
   }
 
+  cut(): void {
+    this.#outgoing.destroy();
+  }
+
   #watch(): AbortSignal {
     const left = new AbortController();
     const outgoing = this.#outgoing;

@@ -16,6 +16,7 @@ import { findWrk } from "./load/run.ts";
 import { benchLog } from "./log.ts";
 import { describeMachine } from "./machine.ts";
 import { type BenchName, type BenchOptions, HELP, parseOptions, UsageError } from "./options.ts";
+import { benchPool } from "./pool.ts";
 import { benchReads } from "./read.ts";
 import { benchReplay } from "./replay.ts";
 import { benchRivals } from "./rivals.ts";
@@ -34,6 +35,7 @@ const BENCHES: Readonly<Record<BenchName, RunBench>> = {
   snapshot: benchSnapshots,
   verify: benchVerify,
   changes: benchChanges,
+  pool: benchPool,
 };
 
 async function run(options: BenchOptions): Promise<void> {

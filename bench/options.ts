@@ -16,6 +16,7 @@ export const BENCHES = [
   "snapshot",
   "verify",
   "changes",
+  "pool",
 ] as const;
 
 export type BenchName = typeof BENCHES[number];

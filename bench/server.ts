@@ -21,6 +21,8 @@ export interface ServerKind {
   readonly hasMetrics?: boolean;
   /** @default {false} */
   readonly isExclusive?: boolean;
+  /** @default none */
+  readonly worker?: readonly string[];
 }
 
 /** One that runs. */
@@ -68,6 +70,7 @@ export async function startServer(
     hasMetrics: kind.hasMetrics ?? false,
     isExclusive: kind.isExclusive ?? false,
     databaseSocket: redis?.socket ?? "",
+    worker: kind.worker ?? [],
   };
   const running: Running = start(runtime, `servers/${kind.file}`, [JSON.stringify(plan)]);
   const port = Number(await running.line());

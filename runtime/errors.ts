@@ -64,9 +64,14 @@ export function refusal(status: number, message: string, options?: HttpErrorOpti
   return error;
 }
 
+/** What an answer says that is worth a second try. */
+export const RETRY_AFTER: Readonly<Record<string, string>> = Object.freeze({
+  "retry-after": String(RETRY_AFTER_S),
+});
+
 /** A 503 that is worth a second try. */
 export function unavailable(message: string, cause?: unknown): HttpError {
-  return refusal(503, message, { cause, headers: { "retry-after": String(RETRY_AFTER_S) } });
+  return refusal(503, message, { cause, headers: RETRY_AFTER });
 }
 
 /** Whether an error that ends a handler says that something is wrong on the server's side. */

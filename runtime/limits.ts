@@ -193,3 +193,44 @@ export const PACKET_BYTES_MAX: number = 2 ** 31 - 1;
  * of a message that says it has many.
  */
 export const PACKET_FIELDS_MAX: number = 4096;
+
+/** Bytes of an answer from a worker, which is held in memory: sixteen times what a request may have. */
+export const REPLY_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/** Milliseconds in which a worker that answers health checks has to answer one, a new one to start. */
+export const HEALTH_CHECK_MS: number = 5000;
+
+/**
+ * Milliseconds that a worker is kept from requests to see whether it survives a health check, where
+ * workers of its kind are known to survive without a word, or it has long been started.
+ */
+export const SILENT_CHECK_MS: number = 1000;
+
+/** Milliseconds between a death and the next start at most, however many deaths came before. */
+export const RESTART_DELAY_MS_MAX: number = 30_000;
+
+/**
+ * Milliseconds of life that show that a command can be run, and how many workers in a row may end
+ * before that, if none has ever answered: after so many it is most likely wrong.
+ */
+export const EARLY_EXIT_MS: number = 10_000;
+export const EARLY_EXITS_MAX: number = 5;
+
+/** How often a request is given to a worker: once more than one that dies takes with it. */
+export const REQUEST_TRIES_MAX: number = 2;
+
+/**
+ * Milliseconds of waiting after which a request's client is looked for before a worker gets it: some
+ * platforms take longer to look than a request takes, and who has just asked is most likely there.
+ */
+export const LEAVING_MS: number = 20;
+
+/** Milliseconds between two looks at who has left a full queue. */
+export const QUEUE_SWEEP_MS: number = 100;
+
+/**
+ * Milliseconds after the end of its input in which a worker is to end by itself; then it gets a
+ * SIGTERM, and when it has not ended as long after that, a SIGKILL.
+ */
+export const WORKER_TERM_MS: number = 1000;
+export const WORKER_STOP_MS: number = 2000;

@@ -1,6 +1,6 @@
 /**
- * The command: `mod.ts app.ts [options]`, `mod.ts events COMMAND …`, `mod.ts ctl SOCKET …`,
- * and `mod.ts create FOLDER`.
+ * The command: `mod.ts app.ts [options]`, `mod.ts events COMMAND …`, `mod.ts pool … -- COMMAND`,
+ * `mod.ts ctl SOCKET …`, and `mod.ts create FOLDER`.
  */
 
 import { resolve } from "node:path";
@@ -14,12 +14,13 @@ import { versionLine } from "./version.ts";
 
 const HELP = `Usage: mod.ts APP [options]
        mod.ts events COMMAND FILE [options]
+       mod.ts pool [options] -- COMMAND ARG…
        mod.ts ctl SOCKET [COMMAND ARG…]
        mod.ts create FOLDER
 
 Serves the application that the module APP exports as its default; or looks into a log of events
-(see events --help); or tells a running server what to do (see ctl --help); or writes a small
-application to begin with.
+(see events --help); or serves HTTP with programs in any language (see pool --help); or tells a
+running server what to do (see ctl --help); or writes a small application to begin with.
 
 ${describeOptions()}
 
@@ -33,6 +34,10 @@ export async function main(): Promise<void> {
     if (first === "events") {
       const { runEvents } = await import("./events/main.ts");
       return await runEvents(rest);
+    }
+    if (first === "pool") {
+      const { runPool } = await import("./pool/main.ts");
+      return await runPool(rest);
     }
     if (first === "ctl") {
       const { runCtl } = await import("./ctl.ts");

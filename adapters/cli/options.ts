@@ -1,11 +1,10 @@
 /**
- * The options of a server: one table, from which arguments, environment variables and the
- * help are read. Resolved once, at the edge, into one frozen object.
+ * The options of a server: one table, and what its settings are when arguments, environment and
+ * application have been heard. Resolved once, at the edge, into one frozen object.
  */
 
-import { parseArgs } from "#std/cli/parse_args";
 import type { AccessFormat } from "../../runtime/http/access_line.ts";
-import { faultOfPrefix, STATIC_PREFIX } from "../../runtime/http/static_files.ts";
+import { STATIC_PREFIX } from "../../runtime/http/static_files.ts";
 import type { Durability } from "../../runtime/log/event_log.ts";
 import type { LogFormat } from "../../runtime/log/recovery.ts";
 import {
@@ -26,6 +25,14 @@ import type { OnBadEvent } from "../../runtime/replay.ts";
 import type { ResolvedLimits } from "../_listen_options.ts";
 import { TrustedProxies } from "../_trusted_proxies.ts";
 import {
+  type CommandLine,
+  describeTable,
+  type OptionTable,
+  parsePrefix,
+  readOptions,
+  valuesOf,
+} from "./option_table.ts";
+import {
   type Address,
   oneOf,
   parseAddress,
@@ -35,6 +42,8 @@ import {
   parseSize,
   parseSwitch,
 } from "./units.ts";
+
+export { type CommandLine, UsageError } from "./option_table.ts";
 
 /** Every address, and a port that needs no rights and is nobody's by custom. */
 const ADDR = ":9000";
@@ -168,22 +177,7 @@ export interface ResolvedSettings extends ResolvedLimits {
   readonly staticPrefix: string;
 }
 
-/** Something on the command line, or in the environment, is not as it must be. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
-/** An option of the command line, and how it is read. */
-interface OptionSpec<Value> {
-  readonly flag: string;
-  /** How its value is written; a switch has none, or `true` or `false` in the environment. */
-  readonly value: string | undefined;
-  readonly help: string;
-  readonly fallback: string;
-  readonly parse: (text: string) => Value;
-}
-
-const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettings[K]> } = {
+const SPECS: OptionTable<ResolvedSettings> = {
   addr: {
     flag: "addr",
     value: "[HOST]:PORT",
@@ -375,64 +369,12 @@ const SPECS: { readonly [K in keyof ResolvedSettings]: OptionSpec<ResolvedSettin
   },
 };
 
-function parsePrefix(text: string): string {
-  const fault = faultOfPrefix(text);
-  if (fault !== undefined) throw new SyntaxError(fault);
-  return text;
-}
-
 /** Reads a list with commas. */
 function parseProxies(text: string): readonly string[] {
   const proxies = text.split(",").map((proxy) => proxy.trim()).filter((proxy) => proxy !== "");
   // It says what is wrong with one.
   new TrustedProxies(proxies);
   return proxies;
-}
-
-const NAMES = Object.keys(SPECS) as (keyof ResolvedSettings)[];
-
-/** What a command line says. */
-export interface CommandLine {
-  readonly help: boolean;
-  readonly version: boolean;
-  readonly positional: readonly string[];
-  /** The options that were given, as text, by flag. */
-  readonly flags: Readonly<Record<string, string>>;
-}
-
-/**
- * Takes a command line apart.
- *
- * @throws {UsageError} if an option is unknown, or has no value.
- */
-export function readCommandLine(args: readonly string[]): CommandLine {
-  const specs = NAMES.map((name) => SPECS[name]);
-  const [switches, flags] = [true, false].map((isSwitch) =>
-    specs.filter(({ value }) => (value === undefined) === isSwitch).map(({ flag }) => flag)
-  ) as [string[], string[]]; // Two in, two out.
-  const found = parseArgs(args, {
-    boolean: ["help", "version", ...switches],
-    string: [...flags, "_"],
-    alias: { help: "h" },
-    unknown(argument, key) {
-      if (key !== undefined) throw new UsageError(`unknown option ${argument}; see --help`);
-      return true;
-    },
-  });
-  const given: Record<string, string> = {};
-  for (const flag of flags) {
-    const value = found[flag];
-    if (typeof value !== "string") continue;
-    if (value === "") throw new UsageError(`--${flag} needs a value; see --help`);
-    given[flag] = value;
-  }
-  for (const flag of switches) if (found[flag] === true) given[flag] = "true";
-  return {
-    help: found["help"] === true,
-    version: found["version"] === true,
-    positional: found._.map(String),
-    flags: given,
-  };
 }
 
 /**
@@ -446,21 +388,7 @@ export function resolveSettings(
   environment: Readonly<Record<string, string | undefined>>,
   settings: ServerSettings,
 ): ResolvedSettings {
-  const parse = <K extends keyof ResolvedSettings>(name: K, origin: string, text: string) => {
-    try {
-      return SPECS[name].parse(text);
-    } catch (error) {
-      throw new UsageError(`${origin}: ${(error as Error).message}`, { cause: error });
-    }
-  };
-  const given = <K extends keyof ResolvedSettings>(name: K) => {
-    const { flag } = SPECS[name];
-    const variable = variableOf(flag);
-    const [origin, text] = flags[flag] === undefined
-      ? [variable, environment[variable]]
-      : [`--${flag}`, flags[flag]];
-    return text === undefined ? undefined : parse(name, origin, text);
-  };
+  const { parse, given } = valuesOf(SPECS, flags, environment);
   return Object.freeze({
     addr: given("addr") ?? parse("addr", "addr", settings.addr ?? ADDR),
     adminAddr: given("adminAddr") ??
@@ -496,19 +424,16 @@ export function resolveSettings(
   });
 }
 
-function variableOf(flag: string): string {
-  return `ALCEDO_${flag.toUpperCase().replaceAll("-", "_")}`;
+/**
+ * Takes a command line apart.
+ *
+ * @throws {UsageError} if an option is unknown, or has no value.
+ */
+export function readCommandLine(args: readonly string[]): CommandLine {
+  return readOptions(SPECS, args);
 }
 
 /** The lines of the help that describe the options. */
 export function describeOptions(): string {
-  const rows = NAMES.map((name) => {
-    const { flag, value, help, fallback } = SPECS[name];
-    return value === undefined
-      ? [`--${flag}`, help]
-      : [`--${flag} ${value}`, `${help} (${fallback})`];
-  });
-  rows.push(["--help, -h", "print this and exit"], ["--version", "print the version and exit"]);
-  const width = Math.max(...rows.map(([left = ""]) => left.length));
-  return rows.map(([left = "", right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+  return describeTable(SPECS);
 }

@@ -10,9 +10,9 @@ import { type App, faultOfApp } from "../../runtime/app.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type {
   FetchHandler,
+  ListenOptions,
   RequestInfo,
   Server,
-  ServerLimits,
   TlsOptions,
 } from "../../runtime/http/fetch_handler.ts";
 import type { FileHandler } from "../../runtime/http/static_files.ts";
@@ -219,7 +219,9 @@ async function openControlAt(path: string, view: ServerView): Promise<ControlSoc
 }
 
 /** What answers with files, if there is a folder of them. */
-function filesOf({ static: folder, staticPrefix }: ResolvedSettings): FileHandler | undefined {
+export function filesOf(
+  { static: folder, staticPrefix }: Pick<ResolvedSettings, "static" | "staticPrefix">,
+): FileHandler | undefined {
   if (folder === undefined) return undefined;
   try {
     return serveFiles(folder, { prefix: staticPrefix });
@@ -312,14 +314,19 @@ function listenAt(
   return listenOn("addr", settings.addr, handler, { ...resolveLimits(settings), ...tls });
 }
 
-async function listenOn(
+/**
+ * Listens at the address that an option says.
+ *
+ * @throws {StartError} if it cannot, for a reason that its user can mend.
+ */
+export async function listenOn(
   flag: string,
   addr: Address,
   handler: FetchHandler,
-  options: ServerLimits & { tls?: TlsOptions } = {},
+  options: Omit<ListenOptions, keyof Address> = {},
 ): Promise<Server> {
   try {
-    return await listen(handler, { ...options, ...addr, report: printError });
+    return await listen(handler, { report: printError, ...options, ...addr });
   } catch (error) {
     if (!hasCode(error)) throw error;
     const why = explain(error, `listen on ${formatAddress(addr)}`);
@@ -361,7 +368,7 @@ function explain(error: { code: string }, what: string): string {
  * Says where the server listens, and stops it on a signal; then it does what is to be done
  * afterwards, which may take its time.
  */
-function announce(
+export function announce(
   server: Server,
   certificate: Certificate | undefined,
   stop: () => Promise<void>,

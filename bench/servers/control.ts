@@ -21,6 +21,8 @@ export interface ServerPlan {
   readonly isExclusive: boolean;
   /** Where the database listens that it uses, if that is a server itself. */
   readonly databaseSocket: string;
+  /** The program that a pool's worker is. */
+  readonly worker: readonly string[];
 }
 
 /** What a server says of itself. */

@@ -22,20 +22,35 @@ export function bufferRequest(
   info: RequestInfo,
   bytesMax: number,
 ): Request | Promise<Request> {
+  const body = readBody(request, info, bytesMax);
+  return body instanceof Promise
+    ? body.then((bytes) => withBody(request, bytes))
+    : withBody(request, body);
+}
+
+/**
+ * Reads the body of `request`: at once if it has none, else as a promise.
+ *
+ * @throws {HttpError} 413 if the body has more than `bytesMax` bytes, 400 if it ends early.
+ */
+export function readBody(
+  request: Request,
+  info: RequestInfo,
+  bytesMax: number,
+): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
   const header = (name: string) =>
     info.header === undefined ? request.headers.get(name) : info.header(name);
   const length = header("content-length");
   if (length === null) {
     // Asking for the stream is dear on some platforms, so only where there may be one.
-    if (request.body === null) return withBody(request, EMPTY);
-    return readStream(request.body, bytesMax).then((bytes) => withBody(request, bytes));
+    return request.body === null ? EMPTY : readStream(request.body, bytesMax);
   }
   if (Number(length) > bytesMax) throw tooLarge(bytesMax);
-  if (length === "0" && header("transfer-encoding") === null) return withBody(request, EMPTY);
+  if (length === "0" && header("transfer-encoding") === null) return EMPTY;
   return request.arrayBuffer().then(
     (buffer) => {
       if (buffer.byteLength > bytesMax) throw tooLarge(bytesMax);
-      return withBody(request, new Uint8Array(buffer));
+      return new Uint8Array(buffer);
     },
     (cause) => {
       throw unreadable(cause);

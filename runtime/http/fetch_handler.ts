@@ -49,6 +49,11 @@ export interface RequestInfo {
    */
   readonly timeBody?: ((copy: Request) => void) | undefined;
   /**
+   * Closes the client's connection, whatever is still to be sent: for one that does not take its answer.
+   * Where a platform cannot, the connection ends when the client reads on and the body has failed.
+   */
+  cut?(): void;
+  /**
    * The exchange's `traceparent` (W3C Trace Context): the client's trace, or a new one, with an id of
    * its own, which is in the access log. `undefined` where there is none.
    */

@@ -85,7 +85,7 @@ function textOf(bytes: string): string {
 }
 
 /** The bytes of a header that say `text` in UTF-8, each as a character: what the Web holds them in. */
-function byteString(text: string): string {
+export function byteString(text: string): string {
   if (ASCII.test(text)) return text;
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 }

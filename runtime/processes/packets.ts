@@ -230,10 +230,30 @@ function decode<T>(
 }
 
 function writeText(cursor: ByteCursor, text: string): void {
-  if (text.length < SHORT_TEXT) return writeString(cursor, text.toWellFormed());
+  if (text.length < SHORT_TEXT) {
+    if (!writeAscii(cursor, text)) writeString(cursor, text.toWellFormed());
+    return;
+  }
   const bytes = encoder.encode(text);
   writeUintSafe(cursor, bytes.length);
   writeU8FixedArray(cursor, bytes);
+}
+
+/** Writes a text whose characters are bytes, as nearly all are; `false` if it is none. */
+function writeAscii(cursor: ByteCursor, text: string): boolean {
+  const { bytes, offset } = cursor;
+  writeUintSafe(cursor, text.length);
+  let at = cursor.offset;
+  for (let i = 0; i < text.length; i++) {
+    const character = text.charCodeAt(i);
+    if (character > 0x7f) {
+      cursor.offset = offset;
+      return false;
+    }
+    bytes[at++] = character;
+  }
+  cursor.offset = at;
+  return true;
 }
 
 function readText({ cursor, head }: Reading): string {

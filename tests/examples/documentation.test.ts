@@ -14,6 +14,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { COMMANDS } from "../../adapters/cli/events/main.ts";
 import { describeOptions } from "../../adapters/cli/options.ts";
+import { describePoolOptions } from "../../adapters/cli/pool/options.ts";
 import {
   blocksOf,
   type CodeBlock,
@@ -30,6 +31,8 @@ import { commandComplaints, isPrinted, playTranscripts } from "../support/transc
 /** Transcripts that are not played: the document, their first line, and why. */
 const NOT_PLAYED: Readonly<Record<string, string>> = {
   "README.md: $ curl localhost:9000": "tests/examples/hello_world.test.ts does the same",
+  "docs/pool.md: $ alcedo pool --max-pool-size 4 -- python3 examples/pool/worker.py &":
+    "tests/cli/pool.test.ts does the same",
   "docs/workers.md: $ printf '\\1\\0\\0\\0\\1' | python3 examples/pool/worker.py 3>&1 | od -An -tx1":
     "tests/examples/pool.test.ts asks the same",
   "examples/renamed_field/README.md: $ node examples/renamed_field/version_1.ts --events-file book.events &":
@@ -99,6 +102,7 @@ const FLAGS: readonly string[] = [
   "exclude-unused-npm",
   "filter",
   "import-map",
+  "init",
   "max-old-space-size",
   "max-semi-space-size",
   "name",
@@ -207,7 +211,8 @@ test("documents: every command names what exists", () => {
 });
 
 test("documents: every option and every variable exists", () => {
-  const server = [...describeOptions().matchAll(/--([\w-]+)/g)].map(([, flag = ""]) => flag);
+  const server = [...(describeOptions() + describePoolOptions()).matchAll(/--([\w-]+)/g)]
+    .map(([, flag = ""]) => flag);
   const events = COMMANDS.flatMap(({ options }) => options.map(({ flag }) => flag));
   const flags = new Set([...server, ...events, ...FLAGS]);
   const variables = new Set(server.map((flag) => flag.toUpperCase().replaceAll("-", "_")));

@@ -14,6 +14,8 @@ import { join, resolve } from "node:path";
 import { COMMANDS } from "../../adapters/cli/events/main.ts";
 import { readCall } from "../../adapters/cli/events/command.ts";
 import { readCommandLine, resolveSettings } from "../../adapters/cli/options.ts";
+import { poolCommands } from "../../adapters/cli/pool/commands.ts";
+import { readPoolCall } from "../../adapters/cli/pool/options.ts";
 import { serverCommands } from "../../adapters/control/server_commands.ts";
 import { checkArguments as checkControlArguments } from "../../runtime/processes/control_command.ts";
 import { type CodeBlock, fileOf } from "./code_blocks.ts";
@@ -245,6 +247,7 @@ function checkCommand(words: readonly string[], known: ReadonlySet<string>): voi
 /** @throws {UsageError} if `mod.ts` would not take these arguments. */
 function checkArguments(args: readonly string[]): void {
   const [first, name, ...rest] = args;
+  if (first === "pool") return void readPoolCall(args.slice(1), {});
   if (first === "ctl") return checkCommandOfServer(name, rest);
   if (first !== "events") return checkOptions(args);
   if (name === "COMMAND") return;
@@ -253,13 +256,15 @@ function checkArguments(args: readonly string[]): void {
   readCall(command, rest);
 }
 
-/** What the control socket of a server takes; nothing is asked here. */
-const SERVER_COMMANDS = serverCommands({
-  look() {
-    throw new Error("Nobody looks");
-  },
-  snapshots: undefined,
-});
+/** What the control sockets of servers and pools take; nothing is asked here. */
+const SERVER_COMMANDS = [
+  ...serverCommands({ look: nobody, snapshots: undefined }),
+  ...poolCommands(nobody),
+];
+
+function nobody(): never {
+  throw new Error("Nobody looks");
+}
 
 function checkCommandOfServer(socket: string | undefined, words: readonly string[]): void {
   if (socket === undefined) throw new Error("there is no socket");

@@ -195,7 +195,8 @@ function listening(
 /** The limits that Node looks after. Bodies have their own. */
 function parserLimits(limits: ResolvedListenOptions): ServerOptions {
   const { headerBytesMax = HEADER_BYTES_MAX, headerTimeoutMs, idleTimeoutMs } = limits;
-  return {
+  // Deno's types do not know the last of them.
+  const options: ServerOptions & { keepAliveTimeoutBuffer: number } = {
     maxHeaderSize: headerBytesMax,
     headersTimeout: Math.ceil(headerTimeoutMs),
     requestTimeout: 0,
@@ -204,6 +205,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
     keepAliveTimeout: Math.ceil(idleTimeoutMs),
     keepAliveTimeoutBuffer: 0,
   };
+  return options;
 }
 
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */

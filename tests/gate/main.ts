@@ -100,28 +100,42 @@ function fetchForDeno(files: readonly string[]): Promise<string[]> {
   return complaintsOf(installed("deno"), "cache", "--no-check", ...files);
 }
 
-/** How many suites run at once: half of what one does is to wait for servers and disks. */
-const SUITES_AT_ONCE = 2;
+/** How many parts of suites run at once: half of what one does is to wait for servers and disks. */
+const PARTS_AT_ONCE = 2;
 
-/** The suite on each of `runtimes`. */
+/** The suite on each of `runtimes`, in two parts each, so that none is left to run alone. */
 async function runSuites(runtimes: readonly Runtime[], filter: string): Promise<FinishedSuite[]> {
   const files = globSync("tests/**/*.test.ts", { cwd: ROOT })
     .filter((path) => path.includes(filter)).sort().map((path) => join(ROOT, path));
   await check("what deno needs", () => fetchForDeno([join(ROOT, "mod.ts"), ...files]));
-  const suites: FinishedSuite[] = [];
-  const left = runtimes.values();
+  // Neighbours are of a kind, and take as long as each other.
+  const parts = [0, 1].map((part) => files.filter((_, i) => i % 2 === part))
+    .filter((files) => files.length > 0);
+  const finished: FinishedSuite[] = [];
+  const left = runtimes.flatMap((runtime) =>
+    parts.map((files, i) => ({ runtime, files, name: `suite on ${runtime}, part ${i + 1}` }))
+  ).values();
   const runThem = async (): Promise<void> => {
-    for (const runtime of left) {
-      await step(`suite on ${runtime}`, async () => {
+    for (const { runtime, files, name } of left) {
+      await step(name, async () => {
         const suite = await runSuite(runtime, files);
-        suites.push(suite);
+        finished.push(suite);
         return suite.ok ? [] : [suite.output];
       });
     }
   };
-  await Promise.all(Array.from({ length: SUITES_AT_ONCE }, runThem));
-  const order: readonly string[] = runtimes;
-  return suites.sort((a, b) => order.indexOf(a.runtime) - order.indexOf(b.runtime));
+  await Promise.all(Array.from({ length: PARTS_AT_ONCE }, runThem));
+  return runtimes.map((runtime) => joined(finished.filter((suite) => suite.runtime === runtime)));
+}
+
+/** One suite of its parts. */
+function joined(parts: readonly FinishedSuite[]): FinishedSuite {
+  return parts.reduce((a, b) => ({
+    runtime: a.runtime,
+    ok: a.ok && b.ok,
+    output: a.output + b.output,
+    cases: [...a.cases, ...b.cases],
+  }));
 }
 
 function expectedTests(): number {

@@ -23,8 +23,8 @@ import { LOG_PATH as PATH, openTestLog } from "../support/test_log.ts";
 
 const MARK = `${PATH}.mark`;
 const LONG = env.ALCEDO_LONG !== undefined;
-/** Every bit takes ten seconds: one runtime does that, the others take one bit of each byte. */
-const EACH = LONG || RUNTIME === "bun";
+/** Every bit takes twenty seconds: one runtime does that, the others take one bit of each byte. */
+const EACH = LONG || RUNTIME === "deno";
 
 interface Subject {
   readonly log: Uint8Array;

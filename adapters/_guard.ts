@@ -13,6 +13,7 @@ import {
   type FetchHandler,
   type RequestInfo,
 } from "../runtime/http/fetch_handler.ts";
+import { isWriteMethod } from "../runtime/http/methods.ts";
 import type { ResolvedListenOptions } from "./_listen_options.ts";
 import { BodyTimes } from "./_timed_body.ts";
 import { TrustedProxies } from "./_trusted_proxies.ts";
@@ -26,6 +27,8 @@ export interface ServedExchange extends RequestInfo {
   bodyIsLate?(): void;
   /** Set if there can be a body, and a limit to its time. */
   timeBody: ((copy: Request) => void) | undefined;
+  /** Set instead for a handler that times its reads. */
+  bodyTimes: BodyTimes | undefined;
 }
 
 /** What a {@linkcode Guard} is made of. */
@@ -37,7 +40,7 @@ export interface GuardOptions {
 
 type Answer = Response | Promise<Response>;
 
-/** Asks a handler, or refuses. What it returns late is to be handed to its `waitFor`. */
+/** Asks a handler, or refuses. What it returns late is to be counted by its `begin` and `end`. */
 export class Guard {
   readonly #fetch: FetchHandler;
   readonly #urlBytesMax: number;
@@ -76,6 +79,10 @@ export class Guard {
     }
     const times = this.#bodyTimes;
     if (times !== undefined && mayHaveBody(request.method)) {
+      if (this.#fetch.timesReads === true && isWriteMethod(request.method)) {
+        exchange.bodyTimes = times;
+        return this.#fetch(request, info);
+      }
       const onLate = exchange.bodyIsLate && (() => exchange.bodyIsLate?.());
       times.watch(request, onLate);
       exchange.timeBody = (copy) => times.watch(copy, onLate);
@@ -96,23 +103,14 @@ export class Guard {
     return answerRefusal(this.#fetch, error, request, exchange);
   }
 
-  /**
-   * `answer.then(use, fail)`, for an answer that is not there at once: until it is, its request is in
-   * flight. Here, so that to count takes no promise of its own.
-   */
-  waitFor<Use>(
-    answer: Promise<Response>,
-    use: (response: Response) => Use | Promise<Use>,
-    fail: (error: unknown) => Use | Promise<Use>,
-  ): Promise<Use> {
+  /** To be called for each answer that is not there at once: its request is in flight until... */
+  begin(): void {
     this.#inFlight++;
-    return answer.then((response) => {
-      this.#inFlight--;
-      return use(response);
-    }, (error) => {
-      this.#inFlight--;
-      return fail(error);
-    });
+  }
+
+  /** ...the answer, or what became of it, is there. */
+  end(): void {
+    this.#inFlight--;
   }
 }
 

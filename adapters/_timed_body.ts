@@ -10,6 +10,7 @@
 
 import { Deadlines, type Expiring } from "../runtime/deadlines.ts";
 import { type HttpError, refusal } from "../runtime/errors.ts";
+import type { BodyRead } from "../runtime/http/fetch_handler.ts";
 import { BODY_PACE_BYTES } from "../runtime/limits.ts";
 import { clock } from "./clock.ts";
 
@@ -21,9 +22,36 @@ export class BodyTimes {
   readonly ms: number;
   readonly deadlines: Deadlines;
 
+  /** Reads that have begun in this turn of the event loop. */
+  readonly #begun: BodyRead[] = [];
+
   constructor(ms: number) {
     this.ms = ms;
     this.deadlines = new Deadlines(clock, ms);
+  }
+
+  /** Sees to it that `read` is over in time. Most are in the turn in which they begin. */
+  watchRead(read: BodyRead): void {
+    if (this.#begun.push(read) > 1) return;
+    clock.defer(() => {
+      for (const read of this.#begun.splice(0)) {
+        if (!read.isOver) this.#time(read);
+      }
+    });
+  }
+
+  #time(read: BodyRead): void {
+    const { deadlines } = this;
+    let stretches = 0;
+    const timed: Expiring = {
+      expiresAt: Infinity,
+      expire(): void {
+        if (++stretches * BODY_PACE_BYTES < (read.bytes ?? 0)) deadlines.start(timed);
+        else read.late(isLate());
+      },
+    };
+    read.onOver = () => deadlines.stop(timed);
+    deadlines.start(timed);
   }
 
   /** Sees to it that the body of `request` arrives in time; calls `onLate` if it does not. */

@@ -5,7 +5,7 @@
  */
 
 import { BlockList, isIP } from "node:net";
-import type { RequestInfo } from "../runtime/http/fetch_handler.ts";
+import type { BodyRead, RequestInfo } from "../runtime/http/fetch_handler.ts";
 import { plainHost } from "./_address.ts";
 import { isHost } from "./_normal_url.ts";
 
@@ -189,6 +189,10 @@ class ForwardedInfo implements RequestInfo {
 
   get timeBody(): RequestInfo["timeBody"] {
     return this.#info.timeBody;
+  }
+
+  timeRead(read: BodyRead): void {
+    this.#info.timeRead?.(read);
   }
 
   hasStaticBody(response: Response): boolean {

@@ -7,6 +7,7 @@
 import http from "node:http";
 import { setImmediate } from "node:timers";
 import type {
+  BodyRead,
   FetchHandler,
   ListenOptions,
   Server,
@@ -116,11 +117,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
       const response = ask();
       if (!(response instanceof Promise)) return finish(response, exchange);
       exchange.keepOpen();
-      return guard.waitFor(
-        response,
-        (late) => finish(late, exchange),
-        (error) => failed(error, exchange),
-      );
+      guard.begin();
+      return response.then((late) => {
+        guard.end();
+        return finish(late, exchange);
+      }, (error) => {
+        guard.end();
+        return failed(error, exchange);
+      });
     } catch (error) {
       return failed(error, exchange);
     }
@@ -196,6 +200,7 @@ function bytesToCount(headerBytesMax: number | undefined): number | undefined {
  */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
+  bodyTimes: ServedExchange["bodyTimes"] = undefined;
   readonly #request: Request;
   readonly #server: HttpServer;
   readonly #idleTimeout: number;
@@ -221,7 +226,7 @@ class Exchange implements ServedExchange {
 
   /** `response`, with which the connection ends if the body was late. */
   ended(response: Response): Response {
-    if (!this.#isBodyLate) return response;
+    if (!this.#isBodyLate && response.status !== 408) return response;
     const headers = new Headers(response.headers);
     headers.set("connection", "close");
     return new Response(response.body, { status: response.status, headers });
@@ -235,6 +240,10 @@ class Exchange implements ServedExchange {
   /** Bun's own means what the contract says: it aborts only when the client left. */
   get signal(): AbortSignal {
     return this.#request.signal;
+  }
+
+  timeRead(read: BodyRead): void {
+    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

@@ -4,7 +4,12 @@
  * leaves out: normal URLs, a signal that means "the client has left", a bounded stop.
  */
 
-import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
+import type {
+  BodyRead,
+  FetchHandler,
+  ListenOptions,
+  Server,
+} from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackOrigin, formatAddress } from "./_address.ts";
 import { signalOf } from "./_deno_signal.ts";
@@ -129,13 +134,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
       const response = ask();
       if (!(response instanceof Promise)) return exchange.finish(response);
       return new Promise((resolve) => {
+        guard.begin();
         const settle = (answer: Response): void => {
+          guard.end();
           waiting.delete(resolve);
           resolve(answer);
         };
         waiting.add(resolve);
-        guard.waitFor(
-          response,
+        response.then(
           (late) => settle(exchange.finish(late)),
           (error) => settle(fail(error, exchange)),
         );
@@ -207,6 +213,7 @@ const SENT = new DOMException("The answer was sent", "AbortError");
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
+  bodyTimes: ServedExchange["bodyTimes"] = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
@@ -249,6 +256,10 @@ class Exchange implements ServedExchange {
       else signal.addEventListener("abort", leave, { once: true });
     }
     return this.#left.signal;
+  }
+
+  timeRead(read: BodyRead): void {
+    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

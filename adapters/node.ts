@@ -11,7 +11,12 @@ import {
   type ServerResponse,
 } from "node:http";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
+import type {
+  BodyRead,
+  FetchHandler,
+  ListenOptions,
+  Server,
+} from "../runtime/http/fetch_handler.ts";
 import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
 import { fallbackAuthority, fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
@@ -91,8 +96,9 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     const fail = (error: unknown): void => answerer.fail(outgoing, error);
     try {
       const page = refuse(status, outgoing, new Exchange(outgoing, answerer));
-      if (page instanceof Promise) void guard.waitFor(page, send, fail);
-      else send(page);
+      if (!(page instanceof Promise)) return send(page);
+      guard.begin();
+      void page.finally(() => guard.end()).then(send, fail);
     } catch (error) {
       fail(error);
     }
@@ -105,11 +111,14 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
     try {
       const response = ask();
       if (!(response instanceof Promise)) return send(outgoing, response);
-      return guard.waitFor(
-        response,
-        (late) => send(outgoing, late),
-        (error) => send(outgoing, failurePage(error, report)),
-      );
+      guard.begin();
+      return response.then((late) => {
+        guard.end();
+        return send(outgoing, late);
+      }, (error) => {
+        guard.end();
+        return send(outgoing, failurePage(error, report));
+      });
     } catch (error) {
       return send(outgoing, failurePage(error, report));
     }
@@ -133,7 +142,9 @@ export async function serve(fetch: FetchHandler, options: ListenOptions = {}): P
         refusedRequest(request.method, request.headers, fallback),
         exchange,
       );
-      answerer.send(outgoing, await response);
+      if (!(response instanceof Promise)) return answerer.send(outgoing, response);
+      guard.begin();
+      answerer.send(outgoing, await response.finally(() => guard.end()));
     } catch (error) {
       answerer.send(outgoing, failurePage(error, report));
     }
@@ -211,6 +222,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
+  bodyTimes: ServedExchange["bodyTimes"] = undefined;
   readonly #outgoing: Outgoing;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;
@@ -228,6 +240,10 @@ class Exchange implements ServedExchange {
 
   get signal(): AbortSignal {
     return this.#signal ??= this.#watch();
+  }
+
+  timeRead(read: BodyRead): void {
+    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

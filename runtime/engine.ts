@@ -133,6 +133,8 @@ export interface EngineFetch {
   (request: Request, info?: RequestInfo): Response | Promise<Response>;
   /** The application's page for a request that a server refuses; no lifecycle step sees it. */
   refuse(error: HttpError, request: Request, info?: RequestInfo): Promise<Response>;
+  /** Whether it looks at the time of bodies by itself: where no lifecycle step sees them before. */
+  readonly timesReads: boolean;
 }
 
 /** A running application without a socket. */
@@ -267,6 +269,7 @@ class RunningEngine<Model, Event> implements Engine<Model, Event> {
       {
         refuse: (error: HttpError, request: Request, info: RequestInfo = new OwnInfo(request)) =>
           handler.answerError(error, request, info),
+        timesReads: !lifecycle.seesRequests,
       },
     );
   }

@@ -18,7 +18,7 @@ import type { WriteJob } from "../writer.ts";
 import { bufferRequest } from "./buffered_request.ts";
 import { checkResponse, dropResponse, isResponse } from "./check_response.ts";
 import { defaultErrorPage, finishErrorPage } from "./error_pages.ts";
-import type { RequestInfo } from "./fetch_handler.ts";
+import type { BodyRead, RequestInfo } from "./fetch_handler.ts";
 import { withGatedBody } from "./gated_body.ts";
 import { isOtherMethod, isWriteMethod, type WriteMethod } from "./methods.ts";
 
@@ -183,14 +183,18 @@ export class AppHandler<Model, Event> {
     }
     const write = new FetchWrite(this.#writeHost, request, info, method);
     const submit = (request: Request) => {
+      if (write.isOver) return; // It came too late.
+      write.over();
       write.request = request;
       if (this.#isClosed) write.failed(closing(), 0);
       else this.#store.submit(write);
     };
     try {
       const buffered = bufferRequest(request, info, this.#parts.bodyBytesMax);
-      if (isPromise(buffered)) buffered.then(submit, (error) => write.failed(error, 0));
-      else submit(buffered);
+      if (isPromise(buffered)) {
+        buffered.then(submit, (error) => write.unreadable(error));
+        info.timeRead?.(write);
+      } else submit(buffered);
     } catch (error) {
       write.failed(error, 0);
     }
@@ -273,8 +277,10 @@ interface WriteHost<Model, Event> {
 }
 
 /** A write that came as a request: the job for the writer, and the gate of its answer. */
-class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
+class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate, BodyRead {
   readonly response: Promise<Response>;
+  isOver = false;
+  onOver: (() => void) | undefined = undefined;
   /** The request as the handler gets it. */
   request: Request;
   awaits = 0;
@@ -301,6 +307,27 @@ class FetchWrite<Model, Event> implements WriteJob<Model, Event>, Gate {
 
   get signal(): AbortSignal {
     return this.#info.signal;
+  }
+
+  get bytes(): number | undefined {
+    const length = this.request.headers.get("content-length");
+    return length === null ? undefined : Number(length);
+  }
+
+  /** The body has arrived, or will not. */
+  over(): void {
+    this.isOver = true;
+    this.onOver?.();
+  }
+
+  late(error: HttpError): void {
+    this.unreadable(error);
+  }
+
+  unreadable(error: unknown): void {
+    if (this.isOver) return;
+    this.over();
+    this.failed(error, 0);
   }
 
   handle(model: DeepReadonly<Model>, saveEvent: SaveEvent<Event>): unknown {

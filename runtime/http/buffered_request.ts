@@ -22,35 +22,34 @@ export function bufferRequest(
   info: RequestInfo,
   bytesMax: number,
 ): Request | Promise<Request> {
-  const body = readBody(request, info, bytesMax);
-  return body instanceof Promise
-    ? body.then((bytes) => withBody(request, bytes))
-    : withBody(request, body);
+  return readBody(request, info, bytesMax, (bytes) => withBody(request, bytes));
 }
 
 /**
- * Reads the body of `request`: at once if it has none, else as a promise.
+ * Reads the body of `request`, and returns what `use` makes of it: at once if there is none, else as
+ * a promise.
  *
  * @throws {HttpError} 413 if the body has more than `bytesMax` bytes, 400 if it ends early.
  */
-export function readBody(
+export function readBody<Used>(
   request: Request,
   info: RequestInfo,
   bytesMax: number,
-): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
+  use: (bytes: Uint8Array<ArrayBuffer>) => Used,
+): Used | Promise<Used> {
   const header = (name: string) =>
     info.header === undefined ? request.headers.get(name) : info.header(name);
   const length = header("content-length");
   if (length === null) {
     // Asking for the stream is dear on some platforms, so only where there may be one.
-    return request.body === null ? EMPTY : readStream(request.body, bytesMax);
+    return request.body === null ? use(EMPTY) : readStream(request.body, bytesMax).then(use);
   }
   if (Number(length) > bytesMax) throw tooLarge(bytesMax);
-  if (length === "0" && header("transfer-encoding") === null) return EMPTY;
+  if (length === "0" && header("transfer-encoding") === null) return use(EMPTY);
   return request.arrayBuffer().then(
     (buffer) => {
       if (buffer.byteLength > bytesMax) throw tooLarge(bytesMax);
-      return new Uint8Array(buffer);
+      return use(new Uint8Array(buffer));
     },
     (cause) => {
       throw unreadable(cause);

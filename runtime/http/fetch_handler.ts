@@ -48,6 +48,8 @@ export interface RequestInfo {
    * has to.
    */
   readonly timeBody?: ((copy: Request) => void) | undefined;
+  /** Sees to it that a body that is being read arrives in time: for a handler that `timesReads`. */
+  timeRead?(read: BodyRead): void;
   /**
    * Closes the client's connection, whatever is still to be sent: for one that does not take its answer.
    * Where a platform cannot, the connection ends when the client reads on and the body has failed.
@@ -58,6 +60,18 @@ export interface RequestInfo {
    * its own, which is in the access log. `undefined` where there is none.
    */
   readonly traceparent?: string;
+}
+
+/** A body that is being read to its end. */
+export interface BodyRead {
+  /** Whether it has arrived, or nobody waits for it any more. */
+  readonly isOver: boolean;
+  /** What it has at most, if that is known. */
+  readonly bytes: number | undefined;
+  /** Called by the reader when it is over; set by whoever looks at the time. */
+  onOver: (() => void) | undefined;
+  /** Called when it did not arrive in time. */
+  late(error: HttpError): void;
 }
 
 /**
@@ -73,6 +87,12 @@ export interface FetchHandler {
    * @default a plain page with the status of `error`
    */
   refuse?(error: HttpError, request: Request, info: RequestInfo): Response | Promise<Response>;
+  /**
+   * Whether it reads bodies of POST, PUT, PATCH and DELETE itself, whole, and has each looked at with
+   * `info.timeRead`: then a server need put nothing in front of them.
+   * @default {false}
+   */
+  readonly timesReads?: boolean;
 }
 
 /** The answer to a request that is refused with `error`: the page of `fetch`, or a plain one. */

@@ -89,7 +89,7 @@ export class PoolHandler {
     try {
       const fields = requestFields(request.headers);
       const body = hasBody(request.method, fields)
-        ? readBody(request, info, this.#bodyBytesMax)
+        ? readBody(request, info, this.#bodyBytesMax, (bytes) => bytes)
         : EMPTY;
       if (body instanceof Uint8Array) return this.#ask(request, info, fields, body);
       return this.#inTime(body).then((bytes) => this.#ask(request, info, fields, bytes))

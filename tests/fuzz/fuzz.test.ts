@@ -25,7 +25,7 @@ test("server goes on as it should, whatever clients send, and keeps nothing of i
 /** What is to be said of each defect. */
 const DEFECTS: Record<Defect, RegExp> = {
   "leak": /its heap grows/,
-  "rejection": /was not answered|ECONNREFUSED|is answered with "nothing"/,
+  "rejection": /was not answered|was cut off|ECONNREFUSED|is answered with "nothing"/,
   "mixed up": /the answer to request \d+ is wrong|which was not asked here/,
   "saved twice": /the model has .*, and must not/s,
   "open files": /not so .*: all files and sockets are closed/,

@@ -29,8 +29,12 @@ export interface PoolParts {
   readonly clock: Clock;
   /** The packet that asks a worker for its health. */
   readonly healthCheck: Uint8Array;
-  /** @throws {Error} if a message is no answer, to whatever question. */
-  readonly checkAnswer: (message: Uint8Array<ArrayBuffer>) => void;
+  /**
+   * Whether a message is an answer with nothing in it, as they are to health checks.
+   *
+   * @throws {Error} if it is no answer, to whatever question.
+   */
+  readonly isEmptyAnswer: (message: Uint8Array<ArrayBuffer>) => boolean;
   /** Says what its operator should know. */
   readonly warn: (message: string) => void;
   /** The command cannot be run: no worker will ever answer. */
@@ -280,7 +284,7 @@ export class Pool implements CheckedPool {
   #spawn(state: "idle" | "checking"): PoolWorker {
     const { spawn, clock } = this.#parts;
     const owner = {
-      answered: this.#received,
+      answered: this.received,
       babbled: (worker: PoolWorker, error: unknown) => this.lose(worker, messageOf(error)),
       ended: this.#ended,
     };
@@ -409,17 +413,21 @@ export class Pool implements CheckedPool {
     request.refuse(503, "its client has left");
   }
 
-  readonly #received = (worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void => {
+  readonly received = (worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void => {
     const { task } = worker;
     try {
       if (worker.state === "leaving") return;
       if (task === undefined) return this.#health.answered(worker, message);
+      if (worker.owedAnswers > 0 && this.#health.doubts(worker, message)) {
+        return this.#answering.stop(task);
+      }
       task.request.accept(message);
     } catch (error) {
       return this.lose(worker, messageOf(error));
     }
     this.#answering.stop(task);
     worker.task = undefined;
+    worker.owedAnswers = 0; // Answers come in the order of the questions.
     worker.requests++;
     worker.idleSince = this.#parts.clock.now();
     this.#answered++;

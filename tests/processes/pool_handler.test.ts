@@ -14,6 +14,7 @@ import {
   encodeResponse,
   HEALTH_CHECK,
   type HttpResponse,
+  isEmptyAnswer,
 } from "../../runtime/processes/packets.ts";
 import { Pool } from "../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../runtime/processes/pool_handler.ts";
@@ -34,7 +35,7 @@ function poolOf(write: () => readonly Uint8Array<ArrayBuffer>[]) {
   const pool = new Pool({
     clock,
     healthCheck: encodeRequest(HEALTH_CHECK),
-    checkAnswer: decodeResponse,
+    isEmptyAnswer,
     warn: () => {},
     gaveUp: () => assert.fail("it gave up"),
     spawn(listener: WorkerListener) {

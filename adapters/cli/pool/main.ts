@@ -6,7 +6,7 @@ import process from "node:process";
 import type { FetchHandler, Server } from "../../../runtime/http/fetch_handler.ts";
 import { SlowClient, withTimedBody } from "../../../runtime/http/slow_client.ts";
 import { STOP_GRACE_MS, WORKER_STOP_MS, WORKER_TERM_MS } from "../../../runtime/limits.ts";
-import { decodeResponse, encodeRequest, HEALTH_CHECK } from "../../../runtime/processes/packets.ts";
+import { encodeRequest, HEALTH_CHECK, isEmptyAnswer } from "../../../runtime/processes/packets.ts";
 import { Pool } from "../../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../../runtime/processes/pool_handler.ts";
 import { clock } from "../../clock.ts";
@@ -101,7 +101,7 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     spawn: packetWorkers(starter),
     clock,
     healthCheck: encodeRequest(HEALTH_CHECK),
-    checkAnswer: decodeResponse,
+    isEmptyAnswer,
     warn: printWarning,
     gaveUp: (why) => void giveUp(why).catch(exitWith),
   }, settings);

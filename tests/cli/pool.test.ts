@@ -255,6 +255,22 @@ test("pool takes commands, and replaces workers without a failure", () =>
     assert.match((await pool.command("spawn-workers x"))[0] ?? "", /^ERROR: "x" is not a number/);
   }));
 
+test("pool that cannot start one more worker goes on with those that it has", () =>
+  withFolder(async (folder) => {
+    const pool = await startPool(folder, {
+      options: ["--max-pool-size", "60"],
+      command: ["/bin/sh", "-c", "read -r _"],
+      descriptorsMax: 64,
+    });
+    try {
+      assert.deepEqual(await pool.command("spawn-workers 59"), ["OK"]);
+      while (!pool.started.stderr().includes("not started: EMFILE")) await sleep(5);
+      assert.ok((await pool.pids()).length > 1);
+    } finally {
+      assert.deepEqual(await pool.stop(), { code: 0, signal: null });
+    }
+  }));
+
 /** What `/proc` says of a process; `undefined` if there is none. */
 function stateOf(pid: number): string | undefined {
   try {

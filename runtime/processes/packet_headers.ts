@@ -33,7 +33,7 @@ export function canonicalName(name: string): string {
  */
 export function requestFields(
   headers: Iterable<readonly [name: string, value: string]>,
-): HttpRequest["headers"] {
+): Map<string, string> {
   const fields = new Map<string, string>();
   for (const [name, bytes] of headers) {
     const key = canonicalName(name);

@@ -11,7 +11,7 @@ import { defaultErrorPage } from "../http/error_pages.ts";
 import type { RequestInfo } from "../http/fetch_handler.ts";
 import { inChunks, withTimedBody } from "../http/slow_client.ts";
 import { BODY_BYTES_MAX } from "../limits.ts";
-import { byteString, requestFields } from "./packet_headers.ts";
+import { byteString, canonicalName, requestFields } from "./packet_headers.ts";
 import { decodeResponse, encodeRequest, type HttpRequest, type HttpResponse } from "./packets.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolRefusal } from "./pool_task.ts";
@@ -113,7 +113,7 @@ export class PoolHandler {
   #ask(
     request: Request,
     info: RequestInfo,
-    headers: HttpRequest["headers"],
+    fields: Map<string, string>,
     body: Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
     const { method } = request;
@@ -121,7 +121,7 @@ export class PoolHandler {
       remoteAddress: info.remoteAddress ?? "",
       uri: request.url,
       method,
-      headers,
+      headers: askedHeaders(fields, body.length),
       body,
     });
     return new Promise((resolve) => {
@@ -175,6 +175,16 @@ export class PoolHandler {
 function hasBody(method: string, fields: HttpRequest["headers"]): boolean {
   return method !== "GET" && method !== "HEAD" || fields.has("Content-Length") ||
     fields.has("Transfer-Encoding");
+}
+
+/** The headers of a request for a worker: a body that came in chunks has a size by now. */
+function askedHeaders(fields: Map<string, string>, bodyBytes: number): HttpRequest["headers"] {
+  const isInChunks = fields.has("Transfer-Encoding");
+  const named = fields.get("Connection")?.split(",") ?? [];
+  for (const name of HOP_BY_HOP) fields.delete(canonicalName(name));
+  for (const name of named) fields.delete(canonicalName(name.trim()));
+  if (isInChunks) fields.set("Content-Length", String(bodyBytes));
+  return fields;
 }
 
 function refusalPage(status: PoolRefusal): Response {

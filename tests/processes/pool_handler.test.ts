@@ -9,12 +9,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { RequestInfo } from "../../runtime/http/fetch_handler.ts";
 import {
+  decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
   HEALTH_CHECK,
   type HttpResponse,
   isEmptyAnswer,
+  SIZE_BYTES,
 } from "../../runtime/processes/packets.ts";
 import { Pool } from "../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../runtime/processes/pool_handler.ts";
@@ -172,6 +174,33 @@ test("pool leaves out what a worker says of connections and sizes", async () => 
   assert.deepEqual([...got].filter(([name]) => name !== "content-type"), [
     ["constructor", "d"],
     ["x-kept", "a, b, c"],
+  ]);
+});
+
+test("pool leaves out what a client says of connections, and says the size of each body", async () => {
+  const { clock, handler, packets } = poolOf(() => [encodeResponse(GOOD)]);
+  const request = new Request("http://h/", { method: "POST", body: "hello" });
+  const headers = new Headers({
+    host: "h",
+    connection: "keep-alive, X-Hop",
+    "x-hop": "1",
+    "keep-alive": "timeout=5",
+    te: "trailers",
+    trailer: "X",
+    upgrade: "h2c",
+    "transfer-encoding": "chunked",
+    "x-kept": "2",
+  });
+  Object.defineProperty(request, "headers", { value: headers });
+  handler.fetch(request, INFO);
+  while (packets.length === 0) await turn();
+  await clock.advance(100);
+  const asked = decodeRequest(Uint8Array.from(packets[0] ?? []).subarray(SIZE_BYTES));
+  assert.ok(asked !== HEALTH_CHECK);
+  assert.deepEqual([...asked.headers].toSorted(), [
+    ["Content-Length", "5"],
+    ["Host", "h"],
+    ["X-Kept", "2"],
   ]);
 });
 

@@ -177,13 +177,16 @@ function hasBody(method: string, fields: HttpRequest["headers"]): boolean {
     fields.has("Transfer-Encoding");
 }
 
-/** The headers of a request for a worker: a body that came in chunks has a size by now. */
+/**
+ * The headers of a request for a worker. A body that came in chunks has a size by now; that of a GET,
+ * which the Web does not know, has none any more.
+ */
 function askedHeaders(fields: Map<string, string>, bodyBytes: number): HttpRequest["headers"] {
-  const isInChunks = fields.has("Transfer-Encoding");
+  const isSized = fields.has("Transfer-Encoding") || fields.has("Content-Length");
   const named = fields.get("Connection")?.split(",") ?? [];
   for (const name of HOP_BY_HOP) fields.delete(canonicalName(name));
   for (const name of named) fields.delete(canonicalName(name.trim()));
-  if (isInChunks) fields.set("Content-Length", String(bodyBytes));
+  if (isSized) fields.set("Content-Length", String(bodyBytes));
   return fields;
 }
 

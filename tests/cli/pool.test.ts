@@ -316,7 +316,9 @@ test("pool leaves no worker behind, however it ends", () =>
     }
     const pool = await startPool(folder, { command: oddWorker("ignores the end") });
     const pids = await pool.pids();
-    assert.deepEqual(await pool.stop(), { code: 0, signal: null });
+    const stopped = pool.stop();
+    while (!(await pool.command("workers")).some((row) => row.includes("leaving"))) await sleep(5);
+    assert.deepEqual(await stopped, { code: 0, signal: null });
     await gone(pids, true);
     assert.ok(!existsSync(join(folder, "ctl.sock")));
   }));

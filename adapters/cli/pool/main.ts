@@ -5,7 +5,12 @@
 import process from "node:process";
 import type { FetchHandler, Server } from "../../../runtime/http/fetch_handler.ts";
 import { SlowClient, withTimedBody } from "../../../runtime/http/slow_client.ts";
-import { STOP_GRACE_MS, WORKER_STOP_MS, WORKER_TERM_MS } from "../../../runtime/limits.ts";
+import {
+  REQUESTS_MAX,
+  STOP_GRACE_MS,
+  WORKER_STOP_MS,
+  WORKER_TERM_MS,
+} from "../../../runtime/limits.ts";
 import { encodeRequest, HEALTH_CHECK, isEmptyAnswer } from "../../../runtime/processes/packets.ts";
 import { Pool } from "../../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../../runtime/processes/pool_handler.ts";
@@ -81,6 +86,8 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     server = await listenOn("addr", settings.addr, served, {
       headerTimeoutMs: settings.readTimeoutMs,
       bodyTimeoutMs: settings.readTimeoutMs,
+      // Of those that wait for a worker the pool has a bound of its own.
+      requestsMax: REQUESTS_MAX + settings.backlogMax,
       report: reportFailure,
     });
   } catch (error) {
@@ -95,6 +102,7 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
   const giveUp = async (why: string) => {
     await server.stop({ graceMs: LAST_ANSWERS_MS });
     await control.close();
+    await output.flush();
     exitWith(new StartError(`${command[0]}: ${why}`));
   };
   const pool = new Pool({
@@ -107,7 +115,6 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
   }, settings);
   const handler = new PoolHandler(pool, { clock, report: reportLate }, settings);
   announce(server, undefined, async () => {
-    await control.close();
     await server.stop({ graceMs: STOP_GRACE_MS });
     handler.close();
     // Nobody waits for an answer any more; those that end well get the time to.
@@ -115,6 +122,7 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     await pool.close();
     cancel();
     starter.close();
+    await control.close(); // Until then it shows what is still at work.
     await output.flush();
   });
 }

@@ -65,15 +65,6 @@ export function responseFields(headers: Headers): HttpResponse["headers"] {
   return fields;
 }
 
-/** The Web's headers of an answer in a packet, such as `decodeResponse` gives it. */
-export function responseHeaders(fields: HttpResponse["headers"]): Headers {
-  const headers = new Headers();
-  for (const [name, values] of fields) {
-    for (const value of values) headers.append(name, byteString(value));
-  }
-  return headers;
-}
-
 /** What the bytes of a header say: UTF-8 if they are, Latin-1 if not. */
 function textOf(bytes: string): string {
   if (ASCII.test(bytes)) return bytes;

@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -321,6 +322,19 @@ test("pool leaves no worker behind, however it ends", () =>
     assert.deepEqual(await stopped, { code: 0, signal: null });
     await gone(pids, true);
     assert.ok(!existsSync(join(folder, "ctl.sock")));
+  }));
+
+test("pool ends though nobody reads what its workers print", () =>
+  withFolder(async (folder) => {
+    const command = ["/bin/sh", "-c", "yes & exec cat >/dev/null"];
+    const pool = await startPool(folder, { command });
+    pool.started.child.stderr?.pause();
+    await sleep(200); // More than any pipe holds is waiting by then.
+    const ended = once(pool.started.child, "exit");
+    signal(pool.started, "SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+    pool.started.child.stderr?.resume();
+    await pool.started.ended;
   }));
 
 test("pool ends with a message if its command cannot be run", () =>

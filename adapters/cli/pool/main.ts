@@ -27,8 +27,8 @@ import { versionLine } from "../version.ts";
 import { poolCommands } from "./commands.ts";
 import { describePoolOptions, type PoolSettings, readPoolCall } from "./options.ts";
 
-/** Milliseconds that answers get on their way out when the pool has given up. */
-const LAST_ANSWERS_MS = 1000;
+/** Milliseconds for answers on their way out when the pool has given up, and for the last output. */
+const LAST_WORDS_MS = 1000;
 
 function help(): string {
   return `Usage: mod.ts pool [options] -- COMMAND [ARG…]
@@ -99,10 +99,16 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     command,
     print: (line, pid) => output.line(`worker ${pid}: ${line}\n`),
   });
+  // Not for longer, if nobody reads it.
+  const flushed = () =>
+    Promise.race([
+      output.flush(),
+      new Promise<void>((resolve) => void clock.after(LAST_WORDS_MS, resolve)),
+    ]);
   const giveUp = async (why: string) => {
-    await server.stop({ graceMs: LAST_ANSWERS_MS });
+    await server.stop({ graceMs: LAST_WORDS_MS });
     await control.close();
-    await output.flush();
+    await flushed();
     exitWith(new StartError(`${command[0]}: ${why}`));
   };
   const pool = new Pool({
@@ -123,7 +129,7 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     cancel();
     starter.close();
     await control.close(); // Until then it shows what is still at work.
-    await output.flush();
+    await flushed();
   });
 }
 

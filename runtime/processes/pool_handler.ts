@@ -129,7 +129,10 @@ export class PoolHandler {
         packet,
         isRepeatable: IDEMPOTENT.has(method),
         hasLeft: () => info.signal.aborted,
-        accept: (message) => resolve(this.#response(decodeResponse(message), method, info)),
+        accept: (message) => {
+          const response = this.#response(decodeResponse(message), method, info);
+          return () => resolve(response);
+        },
         refuse: (status) => resolve(refusalPage(status)),
       });
     });

@@ -67,8 +67,10 @@ class Run {
       packet: requestPacket(number),
       isRepeatable,
       hasLeft,
-      accept: (message) =>
-        settle(numberOf(message) === number ? "answered" : "answered as another"),
+      accept(message) {
+        const outcome = numberOf(message) === number ? "answered" : "answered as another";
+        return () => settle(outcome);
+      },
       refuse: settle,
     });
     return number;

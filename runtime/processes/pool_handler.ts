@@ -10,7 +10,7 @@ import { readBody } from "../http/buffered_request.ts";
 import { defaultErrorPage } from "../http/error_pages.ts";
 import type { RequestInfo } from "../http/fetch_handler.ts";
 import { inChunks, withTimedBody } from "../http/slow_client.ts";
-import { BODY_BYTES_MAX } from "../limits.ts";
+import { BODY_BYTES_MAX, POOL_TRANSFER_MS } from "../limits.ts";
 import { byteString, canonicalName, requestFields } from "./packet_headers.ts";
 import { decodeResponse, encodeRequest, type HttpRequest, type HttpResponse } from "./packets.ts";
 import type { Pool } from "./pool.ts";
@@ -34,8 +34,6 @@ export interface PoolHandlerOptions {
    */
   readonly writeTimeoutMs?: number;
 }
-
-const TIMEOUT_MS = 60_000;
 
 /** Methods that mean the same done once or twice (RFC 9110, section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
@@ -80,8 +78,8 @@ export class PoolHandler {
     this.#clock = parts.clock;
     this.#report = parts.report;
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
-    this.#writeTimeoutMs = options.writeTimeoutMs ?? TIMEOUT_MS;
-    this.#reading = new Deadlines(parts.clock, options.readTimeoutMs ?? TIMEOUT_MS);
+    this.#writeTimeoutMs = options.writeTimeoutMs ?? POOL_TRANSFER_MS;
+    this.#reading = new Deadlines(parts.clock, options.readTimeoutMs ?? POOL_TRANSFER_MS);
   }
 
   /** Answers a request; never rejects. */

@@ -112,8 +112,10 @@ export class PoolHealth {
 
   async #replaceAll(): Promise<void> {
     const { pool } = this.#parts;
-    const predecessors = pool.serving;
+    let predecessors = pool.serving;
     pool.startAfresh();
+    // Where none was left, those that were started now are not known to be well.
+    if (predecessors.length === 0) predecessors = pool.serving;
     for (const predecessor of predecessors) {
       // The one that takes the place of a dead one is new as well.
       if (!predecessor.isServing) continue;

@@ -343,6 +343,21 @@ test("pool keeps a worker whose successor fails, and says why", async () => {
   }
 });
 
+test("pool without a worker says of a restart whether new ones are well", async () => {
+  for (const boots of [false, true]) {
+    const run = new Run({ restartDelayMs: 60_000 }, [GOOD, { ...GOOD, boots }]);
+    assert.equal(await run.askAndWait(), "answered");
+    run.command.all[0]?.die();
+    await run.clock.advance(100);
+    assert.equal(run.pool.stats.workers, 0);
+    let end = "";
+    run.pool.restart().then(() => end = "well", () => end = "failed");
+    await run.clock.advance(6000);
+    assert.equal(end, boots ? "well" : "failed");
+    assert.equal(run.command.alive.length, boots ? 1 : 0);
+  }
+});
+
 test("pool closes when its workers have answered what they were asked", async () => {
   const run = new Run({ sizeMin: 2 });
   const numbers = [run.ask(), run.ask(), run.ask()];

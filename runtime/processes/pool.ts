@@ -398,9 +398,7 @@ export class Pool implements CheckedPool {
     try {
       if (worker.state === "leaving") return;
       if (task === undefined) return this.#health.answered(worker, message);
-      if (worker.owedAnswers > 0 && this.#health.doubts(worker, message)) {
-        return this.#answering.stop(task);
-      }
+      if (worker.owedAnswers > 0 && this.#health.doubts(worker, message)) return;
       send = task.request.accept(message);
     } catch (error) {
       return this.lose(worker, messageOf(error));
@@ -448,6 +446,7 @@ export class Pool implements CheckedPool {
   readonly #expired = (task: PoolTask): void => {
     for (const worker of this.#workers) {
       if (worker.task !== task) continue;
+      if (worker.doubtful !== undefined) return this.#health.settleDoubt(worker);
       worker.task = undefined;
       this.#refuse(task, 504, `its worker took more than ${this.options.requestTimeoutMs} ms`);
       return this.lose(worker, `it took more than ${this.options.requestTimeoutMs} ms to answer`);

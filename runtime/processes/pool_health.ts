@@ -86,7 +86,7 @@ export class PoolHealth {
    * the answer to the request, and the pool is told of it again.
    */
   doubts(worker: PoolWorker, message: Uint8Array<ArrayBuffer>): boolean {
-    const { pool, clock, isEmptyAnswer } = this.#parts;
+    const { clock, isEmptyAnswer } = this.#parts;
     if (worker.doubtful !== undefined) {
       this.#answersIt(worker);
       worker.owedAnswers--;
@@ -95,18 +95,24 @@ export class PoolHealth {
     worker.doubtful = isDoubtful ? message : undefined;
     if (isDoubtful) {
       clock.after(HEALTH_CHECK_MS, () => {
-        if (worker.doubtful !== message) return;
-        worker.doubtful = undefined;
-        worker.isSilent = true;
-        pool.received(worker, message);
+        if (worker.doubtful === message) this.settleDoubt(worker);
       });
     }
     return isDoubtful;
   }
 
+  /** Nothing has followed in time. */
+  settleDoubt(worker: PoolWorker): void {
+    const { doubtful } = worker;
+    worker.doubtful = undefined;
+    worker.isSilent = true;
+    if (doubtful !== undefined) this.#parts.pool.received(worker, doubtful);
+  }
+
   /** `worker` has answered a check. */
   #answersIt(worker: PoolWorker): void {
     this.#answersChecks = worker.answersChecks = true;
+    worker.isSilent = false;
     this.#parts.pool.proven();
   }
 

@@ -303,6 +303,9 @@ test("pool gives an empty answer of a worker that answers no health checks to it
   await run.clock.advance(5000);
   assert.equal(await run.askAndWait(false, 10), "answered", "it is known by now");
   assert.equal(run.command.all.length, 1);
+  const hasty = new Run({ healthCheckIntervalMs: 1000, requestTimeoutMs: 500 }, [silent], true);
+  await hasty.clock.advance(5000);
+  assert.equal(await hasty.askAndWait(false, 600), "answered", "before its time is up");
 });
 
 test("pool replaces its workers one by one, and no request fails or waits for it", async () => {

@@ -185,6 +185,12 @@ export const FINISH_TURNS: number = 20;
 /** Milliseconds that exchanges in flight get when a server stops. */
 export const STOP_GRACE_MS: number = 10_000;
 
+/**
+ * Milliseconds in which the body of a request to a pool must arrive, and in which its answer must be
+ * taken: as long as its worker may take for it.
+ */
+export const POOL_TRANSFER_MS: number = 60_000;
+
 /** Bytes of a message between a pool and its workers: what its size, an int32, can say. */
 export const PACKET_BYTES_MAX: number = 2 ** 31 - 1;
 

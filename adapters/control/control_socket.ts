@@ -62,18 +62,38 @@ export async function openControlSocket(
   });
   const held = await listenAtPath(server, path);
   server.on("error", report);
-  // However the process ends, as long as it can do anything about it.
-  process.on("exit", held.remove);
+  const forget = removeAtEnd(held);
   let closing: Promise<void> | undefined;
   return {
     path,
-    close: () => closing ??= close(server, held, clients),
+    close() {
+      forget();
+      return closing ??= close(server, held, clients);
+    },
   };
+}
+
+/** Removes the socket however the process ends, as long as it can do anything about it. */
+function removeAtEnd(held: HeldPath): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  // A server that is still about to start leaves them to the system, which does not ask.
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (process.listenerCount(signal) > 1) return;
+    held.remove();
+    forget();
+    process.kill(process.pid, signal);
+  };
+  const forget = () => {
+    process.off("exit", held.remove);
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+  process.on("exit", held.remove);
+  for (const signal of signals) process.on(signal, onSignal);
+  return forget;
 }
 
 async function close(server: Server, held: HeldPath, clients: ReadonlySet<Client>): Promise<void> {
   held.remove();
-  process.off("exit", held.remove);
   const closed = new Promise((resolve) => server.close(resolve));
   for (const client of clients) client.stop();
   const cancel = clock.after(LAST_WORDS_MS, () => {

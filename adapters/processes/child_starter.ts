@@ -58,15 +58,27 @@ export class ChildStarter {
     [this.#program = "", ...this.#args] = [...diesWithParent(), ...shell];
   }
 
-  /** Starts a child whose file descriptor 3 is a channel. */
-  start(listener: ChildListener): Child {
+  /**
+   * Starts a child whose file descriptor 3 is a channel; `undefined` if the system has no room for
+   * one, such as descriptors for its pipes. `ended` is called then, too.
+   */
+  start(listener: ChildListener): Child | undefined {
     const { env, print } = this.#options;
-    const child = spawn(this.#program, this.#args, {
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
-      detached: true,
-      ...env && { env: { ...process.env, ...env } },
-    });
-    return new Child(child, this.#guard, listener, print);
+    const failed = (error: Error) => listener.ended({ code: null, signal: null, error });
+    try {
+      const child = spawn(this.#program, this.#args, {
+        stdio: ["pipe", "pipe", "pipe", "pipe"],
+        detached: true,
+        ...env && { env: { ...process.env, ...env } },
+      });
+      // Its type does not know that there may be none.
+      const { stdio }: Partial<ChildProcess> = child;
+      if (stdio?.[3]) return new Child(child, this.#guard, listener, print);
+      child.on("error", failed);
+    } catch (error) {
+      clock.defer(() => failed(error as Error));
+    }
+    return undefined;
   }
 
   /** Ends what guards the children, and kills those that are left. */

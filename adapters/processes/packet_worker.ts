@@ -7,6 +7,7 @@ import type {
   SpawnWorker,
   WorkerEnd,
   WorkerListener,
+  WorkerProcess,
 } from "../../runtime/processes/worker_process.ts";
 import { clock } from "../clock.ts";
 import type { ChildEnd, ChildStarter } from "./child_starter.ts";
@@ -20,10 +21,14 @@ const NO_PROGRAM: readonly unknown[] = ["ENOENT", "EACCES", "ENOEXEC", "EPERM", 
 /** Milliseconds that a worker may live on when it has closed its file descriptor 3. */
 const MUTE_MS = 1000;
 
+/** A worker of which there is nothing but its end. */
+const NOT_STARTED: WorkerProcess = { pid: undefined, send() {}, stop() {}, kill() {} };
+
 /** Starts workers as children of `starter`. */
 export function packetWorkers(starter: ChildStarter): SpawnWorker {
   return (listener: WorkerListener) => {
     const child = starter.start({ ended: (end) => listener.ended(workerEnd(end)) });
+    if (child === undefined) return NOT_STARTED;
     child.channel.on("data", (bytes: Uint8Array<ArrayBuffer>) => listener.received(bytes));
     // It can answer no more.
     child.channel.on("end", () => clock.after(MUTE_MS, () => child.kill()));

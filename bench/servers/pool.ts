@@ -4,7 +4,7 @@ import { clock } from "../../adapters/clock.ts";
 import { listen } from "../../adapters/listen.ts";
 import { ChildStarter } from "../../adapters/processes/child_starter.ts";
 import { packetWorkers } from "../../adapters/processes/packet_worker.ts";
-import { decodeResponse, encodeRequest, HEALTH_CHECK } from "../../runtime/processes/packets.ts";
+import { encodeRequest, HEALTH_CHECK, isEmptyAnswer } from "../../runtime/processes/packets.ts";
 import { Pool } from "../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../runtime/processes/pool_handler.ts";
 import { readPlan, reportWhenAsked } from "./control.ts";
@@ -14,7 +14,7 @@ const pool = new Pool({
   spawn: packetWorkers(starter),
   clock,
   healthCheck: encodeRequest(HEALTH_CHECK),
-  checkAnswer: decodeResponse,
+  isEmptyAnswer,
   warn: console.error,
   gaveUp: (why) => {
     throw new Error(why);

@@ -33,7 +33,7 @@ export function canonicalName(name: string): string {
  */
 export function requestFields(
   headers: Iterable<readonly [name: string, value: string]>,
-): HttpRequest["headers"] {
+): Map<string, string> {
   const fields = new Map<string, string>();
   for (const [name, bytes] of headers) {
     const key = canonicalName(name);
@@ -63,15 +63,6 @@ export function responseFields(headers: Headers): HttpResponse["headers"] {
     else values.push(textOf(bytes)); // `Set-Cookie`, the one that the Web does not join.
   }
   return fields;
-}
-
-/** The Web's headers of an answer in a packet, such as `decodeResponse` gives it. */
-export function responseHeaders(fields: HttpResponse["headers"]): Headers {
-  const headers = new Headers();
-  for (const [name, values] of fields) {
-    for (const value of values) headers.append(name, byteString(value));
-  }
-  return headers;
 }
 
 /** What the bytes of a header say: UTF-8 if they are, Latin-1 if not. */

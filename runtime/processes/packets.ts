@@ -166,6 +166,16 @@ export function decodeResponse(message: Uint8Array<ArrayBuffer>): HttpResponse {
   });
 }
 
+/**
+ * Whether the answer of a message has neither headers nor a body.
+ *
+ * @throws {AlcedoError} `bad_packet` if it is no answer.
+ */
+export function isEmptyAnswer(message: Uint8Array<ArrayBuffer>): boolean {
+  const { headers, body } = decodeResponse(message);
+  return headers.size === 0 && body.length === 0;
+}
+
 function isStatus(status: number): boolean {
   return Number.isInteger(status) && status >= 200 && status <= 599;
 }

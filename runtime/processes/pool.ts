@@ -18,8 +18,9 @@ import {
 } from "../limits.ts";
 import { type CheckedPool, PoolHealth } from "./pool_health.ts";
 import { POOL_DEFAULTS, type PoolOptions, type ResolvedPoolOptions } from "./pool_options.ts";
+import type { PoolStats, WorkerInfo } from "./pool_stats.ts";
 import { PoolQueue, type PoolRefusal, type PoolRequest, PoolTask } from "./pool_task.ts";
-import { PoolWorker, type WorkerState } from "./pool_worker.ts";
+import { PoolWorker } from "./pool_worker.ts";
 import { RestartDelays } from "./restart_delays.ts";
 import type { SpawnWorker, WorkerEnd } from "./worker_process.ts";
 
@@ -29,36 +30,16 @@ export interface PoolParts {
   readonly clock: Clock;
   /** The packet that asks a worker for its health. */
   readonly healthCheck: Uint8Array;
-  /** @throws {Error} if a message is no answer, to whatever question. */
-  readonly checkAnswer: (message: Uint8Array<ArrayBuffer>) => void;
+  /**
+   * Whether a message is an answer with nothing in it, as they are to health checks.
+   *
+   * @throws {Error} if it is no answer, to whatever question.
+   */
+  readonly isEmptyAnswer: (message: Uint8Array<ArrayBuffer>) => boolean;
   /** Says what its operator should know. */
   readonly warn: (message: string) => void;
   /** The command cannot be run: no worker will ever answer. */
   readonly gaveUp: (why: string) => void;
-}
-
-/** What a pool has done, and what it is at. */
-export interface PoolStats {
-  readonly workers: number;
-  readonly idle: number;
-  readonly waiting: number;
-  /** Workers that were started in the place of others, dead or replaced. */
-  readonly restarts: number;
-  readonly deaths: number;
-  /** Requests that a worker has answered, that were tried again, and that were refused. */
-  readonly answered: number;
-  readonly retried: number;
-  readonly refused: number;
-  /** Requests whose clients had left before a worker was free. */
-  readonly dropped: number;
-}
-
-/** A worker, for people. */
-export interface WorkerInfo {
-  readonly pid: number | undefined;
-  readonly state: WorkerState;
-  readonly requests: number;
-  readonly ageMs: number;
 }
 
 /** Gives requests to workers. */
@@ -71,6 +52,8 @@ export class Pool implements CheckedPool {
   /** Those that can be given a request; the one that was last at work is first to get another. */
   readonly #idle: PoolWorker[] = [];
   #resting: PoolWorker[] = [];
+  /** What sends answers that leave when their workers have got the next request. */
+  #unsent: (() => void)[] = [];
   readonly #queue = new PoolQueue();
   readonly #rendezvous: Deadlines;
   readonly #answering: Deadlines;
@@ -280,7 +263,7 @@ export class Pool implements CheckedPool {
   #spawn(state: "idle" | "checking"): PoolWorker {
     const { spawn, clock } = this.#parts;
     const owner = {
-      answered: this.#received,
+      answered: this.received,
       babbled: (worker: PoolWorker, error: unknown) => this.lose(worker, messageOf(error)),
       ended: this.#ended,
     };
@@ -409,33 +392,43 @@ export class Pool implements CheckedPool {
     request.refuse(503, "its client has left");
   }
 
-  readonly #received = (worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void => {
+  readonly received = (worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void => {
     const { task } = worker;
+    let send: () => void;
     try {
       if (worker.state === "leaving") return;
       if (task === undefined) return this.#health.answered(worker, message);
-      task.request.accept(message);
+      if (worker.owedAnswers > 0 && this.#health.doubts(worker, message)) return;
+      send = task.request.accept(message);
     } catch (error) {
       return this.lose(worker, messageOf(error));
     }
     this.#answering.stop(task);
     worker.task = undefined;
+    worker.owedAnswers = 0; // Answers come in the order of the questions.
     worker.requests++;
     worker.idleSince = this.#parts.clock.now();
     this.#answered++;
     this.proven();
-    if (!worker.isServing) return this.#stop(worker);
+    if (!worker.isServing) {
+      this.#stop(worker);
+      return send();
+    }
     worker.state = "resting";
     // Whatever it has written beyond its answer arrives before it gets the next request: an answer
     // too many must not become that one's. A turn of the event loop costs little, and is enough for
     // what is written in one go; packets have no numbers by which to tell what comes even later.
+    // If there is a next one, the answer leaves while the worker is at that.
+    if (this.#queue.size === 0) send();
+    else this.#unsent.push(send);
     if (this.#resting.push(worker) === 1) this.#parts.clock.defer(this.#rested);
   };
 
   readonly #rested = (): void => {
-    const rested = this.#resting;
-    this.#resting = [];
+    const [rested, unsent] = [this.#resting, this.#unsent];
+    [this.#resting, this.#unsent] = [[], []];
     for (const worker of rested) if (worker.state === "resting") this.#free(worker);
+    for (const send of unsent) send();
   };
 
   #tryAgain(task: PoolTask, why: string): void {
@@ -453,6 +446,7 @@ export class Pool implements CheckedPool {
   readonly #expired = (task: PoolTask): void => {
     for (const worker of this.#workers) {
       if (worker.task !== task) continue;
+      if (worker.doubtful !== undefined) return this.#health.settleDoubt(worker);
       worker.task = undefined;
       this.#refuse(task, 504, `its worker took more than ${this.options.requestTimeoutMs} ms`);
       return this.lose(worker, `it took more than ${this.options.requestTimeoutMs} ms to answer`);

@@ -10,8 +10,8 @@ import { readBody } from "../http/buffered_request.ts";
 import { defaultErrorPage } from "../http/error_pages.ts";
 import type { RequestInfo } from "../http/fetch_handler.ts";
 import { inChunks, withTimedBody } from "../http/slow_client.ts";
-import { BODY_BYTES_MAX } from "../limits.ts";
-import { byteString, requestFields } from "./packet_headers.ts";
+import { BODY_BYTES_MAX, POOL_TRANSFER_MS } from "../limits.ts";
+import { byteString, canonicalName, requestFields } from "./packet_headers.ts";
 import { decodeResponse, encodeRequest, type HttpRequest, type HttpResponse } from "./packets.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolRefusal } from "./pool_task.ts";
@@ -34,8 +34,6 @@ export interface PoolHandlerOptions {
    */
   readonly writeTimeoutMs?: number;
 }
-
-const TIMEOUT_MS = 60_000;
 
 /** Methods that mean the same done once or twice (RFC 9110, section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
@@ -80,8 +78,8 @@ export class PoolHandler {
     this.#clock = parts.clock;
     this.#report = parts.report;
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
-    this.#writeTimeoutMs = options.writeTimeoutMs ?? TIMEOUT_MS;
-    this.#reading = new Deadlines(parts.clock, options.readTimeoutMs ?? TIMEOUT_MS);
+    this.#writeTimeoutMs = options.writeTimeoutMs ?? POOL_TRANSFER_MS;
+    this.#reading = new Deadlines(parts.clock, options.readTimeoutMs ?? POOL_TRANSFER_MS);
   }
 
   /** Answers a request; never rejects. */
@@ -113,7 +111,7 @@ export class PoolHandler {
   #ask(
     request: Request,
     info: RequestInfo,
-    headers: HttpRequest["headers"],
+    fields: Map<string, string>,
     body: Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
     const { method } = request;
@@ -121,7 +119,7 @@ export class PoolHandler {
       remoteAddress: info.remoteAddress ?? "",
       uri: request.url,
       method,
-      headers,
+      headers: askedHeaders(fields, body.length),
       body,
     });
     return new Promise((resolve) => {
@@ -129,7 +127,10 @@ export class PoolHandler {
         packet,
         isRepeatable: IDEMPOTENT.has(method),
         hasLeft: () => info.signal.aborted,
-        accept: (message) => resolve(this.#response(decodeResponse(message), method, info)),
+        accept: (message) => {
+          const response = this.#response(decodeResponse(message), method, info);
+          return () => resolve(response);
+        },
         refuse: (status) => resolve(refusalPage(status)),
       });
     });
@@ -175,6 +176,19 @@ export class PoolHandler {
 function hasBody(method: string, fields: HttpRequest["headers"]): boolean {
   return method !== "GET" && method !== "HEAD" || fields.has("Content-Length") ||
     fields.has("Transfer-Encoding");
+}
+
+/**
+ * The headers of a request for a worker. A body that came in chunks has a size by now; that of a GET,
+ * which the Web does not know, has none any more.
+ */
+function askedHeaders(fields: Map<string, string>, bodyBytes: number): HttpRequest["headers"] {
+  const isSized = fields.has("Transfer-Encoding") || fields.has("Content-Length");
+  const named = fields.get("Connection")?.split(",") ?? [];
+  for (const name of HOP_BY_HOP) fields.delete(canonicalName(name));
+  for (const name of named) fields.delete(canonicalName(name.trim()));
+  if (isSized) fields.set("Content-Length", String(bodyBytes));
+  return fields;
 }
 
 function refusalPage(status: PoolRefusal): Response {

@@ -4,7 +4,8 @@
  *
  * Workers that were written before there were health checks do not answer them; surviving one is
  * all that is asked of those. Whether a worker is of that kind shows at its first check. Until that
- * is over it gets no request, since its answer could not be told from one to the check.
+ * is over it gets no request, since its answer could not be told from one to the check; nor surely
+ * later, if it was only slow.
  */
 
 import type { Clock } from "../clock.ts";
@@ -23,6 +24,8 @@ export interface CheckedPool {
   withdraw(worker: PoolWorker): void;
   release(worker: PoolWorker): void;
   proven(): void;
+  /** `worker` has said something. */
+  received(worker: PoolWorker, message: Uint8Array<ArrayBuffer>): void;
   lose(worker: PoolWorker, why: string): void;
   startAfresh(): void;
 }
@@ -33,7 +36,7 @@ export interface PoolHealthParts {
   readonly options: ResolvedPoolOptions;
   readonly clock: Clock;
   readonly healthCheck: Uint8Array;
-  readonly checkAnswer: (message: Uint8Array<ArrayBuffer>) => void;
+  readonly isEmptyAnswer: (message: Uint8Array<ArrayBuffer>) => boolean;
 }
 
 export class PoolHealth {
@@ -71,18 +74,54 @@ export class PoolHealth {
     if (worker.check === undefined && worker.owedAnswers === 0) {
       throw new Error(UNASKED);
     }
-    this.#parts.checkAnswer(message);
-    worker.answersChecks = true;
-    this.#answersChecks = true;
-    this.#parts.pool.proven();
+    this.#parts.isEmptyAnswer(message); // Or not, as long as it is one.
+    this.#answersIt(worker);
     if (worker.check !== undefined) worker.check.settle(undefined);
     else worker.owedAnswers--;
   }
 
+  /**
+   * Whether what a worker has said that has a request may rather be its answer to a check that it has
+   * slept through: it has nothing in it. The next that it says settles that. If nothing follows it was
+   * the answer to the request, and the pool is told of it again.
+   */
+  doubts(worker: PoolWorker, message: Uint8Array<ArrayBuffer>): boolean {
+    const { clock, isEmptyAnswer } = this.#parts;
+    if (worker.doubtful !== undefined) {
+      this.#answersIt(worker);
+      worker.owedAnswers--;
+    }
+    const isDoubtful = worker.owedAnswers > 0 && !worker.isSilent && isEmptyAnswer(message);
+    worker.doubtful = isDoubtful ? message : undefined;
+    if (isDoubtful) {
+      clock.after(HEALTH_CHECK_MS, () => {
+        if (worker.doubtful === message) this.settleDoubt(worker);
+      });
+    }
+    return isDoubtful;
+  }
+
+  /** Nothing has followed in time. */
+  settleDoubt(worker: PoolWorker): void {
+    const { doubtful } = worker;
+    worker.doubtful = undefined;
+    worker.isSilent = true;
+    if (doubtful !== undefined) this.#parts.pool.received(worker, doubtful);
+  }
+
+  /** `worker` has answered a check. */
+  #answersIt(worker: PoolWorker): void {
+    this.#answersChecks = worker.answersChecks = true;
+    worker.isSilent = false;
+    this.#parts.pool.proven();
+  }
+
   async #replaceAll(): Promise<void> {
     const { pool } = this.#parts;
-    const predecessors = pool.serving;
+    let predecessors = pool.serving;
     pool.startAfresh();
+    // Where none was left, those that were started now are not known to be well.
+    if (predecessors.length === 0) predecessors = pool.serving;
     for (const predecessor of predecessors) {
       // The one that takes the place of a dead one is new as well.
       if (!predecessor.isServing) continue;

@@ -4,7 +4,10 @@
 
 import type { Expiring } from "../deadlines.ts";
 
-/** What somebody asks of a pool. It is answered by exactly one call of `accept` or `refuse`. */
+/**
+ * What somebody asks of a pool. It is answered by exactly one call: of what `accept` returns, or of
+ * `refuse`.
+ */
 export interface PoolRequest {
   /** What is written to the worker, all of it. */
   readonly packet: Uint8Array;
@@ -13,11 +16,11 @@ export interface PoolRequest {
   /** Whether nobody waits for the answer any more. Asked before it is given to a worker. */
   hasLeft(): boolean;
   /**
-   * Takes a worker's answer.
+   * Takes a worker's answer; returns what sends it.
    *
    * @throws {Error} if that is none; it is then not answered yet.
    */
-  accept(message: Uint8Array<ArrayBuffer>): void;
+  accept(message: Uint8Array<ArrayBuffer>): () => void;
   /** It is answered without a worker, and that is why. */
   refuse(refusal: PoolRefusal, why: string): void;
 }

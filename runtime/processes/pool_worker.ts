@@ -45,6 +45,10 @@ export class PoolWorker {
   answersChecks: boolean | undefined;
   /** Health checks that it may yet answer, though nobody waits for that. */
   owedAnswers = 0;
+  /** What it has said since it was given its task, which may be one of those answers. */
+  doubtful: Uint8Array<ArrayBuffer> | undefined;
+  /** It has answered a request, and none of the checks before it. */
+  isSilent = false;
   /** Requests that it has answered. */
   requests = 0;
   /** When it was started, or has answered its last request: health checks are no work. */

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ChildEnd, ChildStarter } from "../../adapters/processes/child_starter.ts";
+import { type Child, type ChildEnd, ChildStarter } from "../../adapters/processes/child_starter.ts";
 import { readLines } from "../../adapters/processes/output_lines.ts";
 
 /** Starts a shell with a script; resolves with its end, its lines, and what came through its channel. */
@@ -13,7 +13,7 @@ function run(script: string): {
   starter: ChildStarter;
   lines: string[];
   ended: Promise<ChildEnd & { said: string }>;
-  child: ReturnType<ChildStarter["start"]>;
+  child: Child;
 } {
   const lines: string[] = [];
   let said = "";
@@ -23,6 +23,7 @@ function run(script: string): {
   });
   const { promise: ended, resolve } = Promise.withResolvers<ChildEnd & { said: string }>();
   const child = starter.start({ ended: (end) => resolve({ ...end, said }) });
+  assert.ok(child !== undefined);
   child.channel.on("data", (bytes: Uint8Array) => said += new TextDecoder().decode(bytes));
   return { starter, lines, ended, child };
 }

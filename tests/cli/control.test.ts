@@ -190,3 +190,22 @@ test("a second server is refused, and one after a kill says at once how far its 
     }
   });
 });
+
+test("a server that is told to stop while it starts takes its socket away", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "a.sock");
+    const file = join(folder, "db.events");
+    await longLog(file);
+    const options = ["--addr", "127.0.0.1:0", "--events-file", file, "--ctl-socket", path];
+    const server = start("tests/support/slow_replay_app.ts", options);
+    try {
+      const connection = await eventually(() => connectControl(path));
+      signal(server, "SIGTERM");
+      await connection.closed;
+      assert.deepEqual(await server.ended, { code: null, signal: "SIGTERM" });
+      assert.equal(existsSync(path), false);
+    } finally {
+      await end(server);
+    }
+  });
+});

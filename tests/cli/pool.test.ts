@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -255,6 +256,22 @@ test("pool takes commands, and replaces workers without a failure", () =>
     assert.match((await pool.command("spawn-workers x"))[0] ?? "", /^ERROR: "x" is not a number/);
   }));
 
+test("pool that cannot start one more worker goes on with those that it has", () =>
+  withFolder(async (folder) => {
+    const pool = await startPool(folder, {
+      options: ["--max-pool-size", "60"],
+      command: ["/bin/sh", "-c", "read -r _"],
+      descriptorsMax: 64,
+    });
+    try {
+      assert.deepEqual(await pool.command("spawn-workers 59"), ["OK"]);
+      while (!pool.started.stderr().includes("not started: EMFILE")) await sleep(5);
+      assert.ok((await pool.pids()).length > 1);
+    } finally {
+      assert.deepEqual(await pool.stop(), { code: 0, signal: null });
+    }
+  }));
+
 /** What `/proc` says of a process; `undefined` if there is none. */
 function stateOf(pid: number): string | undefined {
   try {
@@ -300,9 +317,24 @@ test("pool leaves no worker behind, however it ends", () =>
     }
     const pool = await startPool(folder, { command: oddWorker("ignores the end") });
     const pids = await pool.pids();
-    assert.deepEqual(await pool.stop(), { code: 0, signal: null });
+    const stopped = pool.stop();
+    while (!(await pool.command("workers")).some((row) => row.includes("leaving"))) await sleep(5);
+    assert.deepEqual(await stopped, { code: 0, signal: null });
     await gone(pids, true);
     assert.ok(!existsSync(join(folder, "ctl.sock")));
+  }));
+
+test("pool ends though nobody reads what its workers print", () =>
+  withFolder(async (folder) => {
+    const command = ["/bin/sh", "-c", "yes & exec cat >/dev/null"];
+    const pool = await startPool(folder, { command });
+    pool.started.child.stderr?.pause();
+    await sleep(200); // More than any pipe holds is waiting by then.
+    const ended = once(pool.started.child, "exit");
+    signal(pool.started, "SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+    pool.started.child.stderr?.resume();
+    await pool.started.ended;
   }));
 
 test("pool ends with a message if its command cannot be run", () =>

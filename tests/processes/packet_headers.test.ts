@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  byteString,
   canonicalName,
   requestFields,
   requestHeaders,
   responseFields,
-  responseHeaders,
 } from "../../runtime/processes/packet_headers.ts";
 
 const UTF8_BYTES = "caf\u00c3\u00a9"; // "café" in UTF-8, each byte as a character.
@@ -49,14 +49,13 @@ test("packet headers of an answer keep each Set-Cookie", () => {
       ["Vary", ["a, b"]],
     ]),
   );
-  assert.deepEqual([...responseHeaders(fields)], [...headers]);
 });
 
 test("packet headers are text: UTF-8 where the bytes are, else Latin-1", () => {
   assert.equal(requestFields([["a", UTF8_BYTES]]).get("A"), "café");
   assert.equal(requestFields([["a", "caf\u00e9"]]).get("A"), "café");
   assert.equal(new Headers(requestHeaders(new Map([["A", "café"]]))).get("a"), UTF8_BYTES);
-  const fields = new Map([["A", ["名"]]]);
-  assert.equal(responseHeaders(fields).get("a"), "\u00e5\u0090\u008d");
-  assert.deepEqual(responseFields(responseHeaders(fields)), fields);
+  const bytes = byteString("名");
+  assert.equal(bytes, "\u00e5\u0090\u008d");
+  assert.deepEqual(responseFields(new Headers({ a: bytes })), new Map([["A", ["名"]]]));
 });

@@ -16,12 +16,14 @@ import {
   checkPacket,
   type Deed,
   GOOD,
+  isCheckAnswer,
   numberOf,
   requestPacket,
   SimulatedCommand,
 } from "../support/simulated_workers.ts";
 
-type Outcome = "answered" | PoolRefusal;
+/** What a request comes to; the last two are never right. */
+type Outcome = "answered" | PoolRefusal | "answered as another" | "answered twice";
 
 /** A pool with all that comes of it. */
 class Run {
@@ -35,13 +37,18 @@ class Run {
   readonly took = new Map<number, number>();
   #asked = 0;
 
-  constructor(options: PoolOptions = {}, characters: readonly Character[] = [GOOD]) {
+  /** With empty answers, those to requests look like those to health checks. */
+  constructor(
+    options: PoolOptions = {},
+    characters: readonly Character[] = [GOOD],
+    hasEmptyAnswers = false,
+  ) {
     this.command = new SimulatedCommand(this.clock, characters);
     this.pool = new Pool({
       spawn: this.command.spawn,
       clock: this.clock,
       healthCheck: checkPacket,
-      checkAnswer: (message) => void numberOf(message),
+      isEmptyAnswer: (message) => isCheckAnswer(message) || (numberOf(message), hasEmptyAnswers),
       warn: (message) => void this.warnings.push(message),
       gaveUp: (why) => void this.givenUp.push(why),
     }, options);
@@ -51,9 +58,9 @@ class Run {
   ask(isRepeatable = true, hasLeft: () => boolean = () => false): number {
     const number = this.#asked++;
     const askedAt = this.clock.now();
+    // Nothing is thrown here: the pool would take it for what is wrong with the answer.
     const settle = (outcome: Outcome) => {
-      assert.ok(!this.outcomes.has(number), `request ${number} was answered twice`);
-      this.outcomes.set(number, outcome);
+      this.outcomes.set(number, this.outcomes.has(number) ? "answered twice" : outcome);
       this.took.set(number, this.clock.now() - askedAt);
     };
     this.pool.ask({
@@ -61,8 +68,8 @@ class Run {
       isRepeatable,
       hasLeft,
       accept(message) {
-        assert.equal(numberOf(message), number, "it got the answer of another request");
-        settle("answered");
+        const outcome = numberOf(message) === number ? "answered" : "answered as another";
+        return () => settle(outcome);
       },
       refuse: settle,
     });
@@ -267,6 +274,40 @@ test("pool takes the answers to health checks, and does without", async () => {
   }
 });
 
+test("pool takes no late answer to a health check for that to a request", async () => {
+  // One sleeps through its check, the other is still about to start when it is adopted.
+  const kinds = [false, true].flatMap((
+    hasEmptyAnswers,
+  ): [options: PoolOptions, successor: Character, ms: number, hasEmptyAnswers: boolean][] => [
+    [{ healthCheckIntervalMs: 1000 }, GOOD, 2200, hasEmptyAnswers],
+    [{}, { ...GOOD, bootMs: 5500 }, 5100, hasEmptyAnswers],
+  ]);
+  for (const [options, successor, ms, hasEmptyAnswers] of kinds) {
+    const first: Character = { ...GOOD, atCheck: "answers late" };
+    const run = new Run(options, [first, successor], hasEmptyAnswers);
+    if (options.healthCheckIntervalMs === undefined) run.pool.restart();
+    await run.clock.advance(ms);
+    for (let i = 0; i < 20; i++) run.ask(false);
+    await run.clock.advance(10_000);
+    assert.deepEqual([...run.outcomes.values()], Array(20).fill("answered"));
+    assert.equal(run.command.alive.length, 1);
+    assert.deepEqual(run.warnings, []);
+  }
+});
+
+test("pool gives an empty answer of a worker that answers no health checks to its request", async () => {
+  const silent: Character = { ...GOOD, atCheck: "is silent" };
+  const run = new Run({ healthCheckIntervalMs: 1000 }, [silent], true);
+  await run.clock.advance(5000);
+  assert.equal(await run.askAndWait(false, 5100), "answered");
+  await run.clock.advance(5000);
+  assert.equal(await run.askAndWait(false, 10), "answered", "it is known by now");
+  assert.equal(run.command.all.length, 1);
+  const hasty = new Run({ healthCheckIntervalMs: 1000, requestTimeoutMs: 500 }, [silent], true);
+  await hasty.clock.advance(5000);
+  assert.equal(await hasty.askAndWait(false, 600), "answered", "before its time is up");
+});
+
 test("pool replaces its workers one by one, and no request fails or waits for it", async () => {
   for (const atCheck of ["answers", "is silent"] as const) {
     const run = new Run({ sizeMin: 3, sizeMax: 3 }, [{ ...GOOD, atCheck, bootMs: 200 }]);
@@ -302,6 +343,21 @@ test("pool keeps a worker whose successor fails, and says why", async () => {
     assert.match(why, /^worker 102, the successor of worker 100, has failed: /);
     assert.deepEqual(run.command.alive.map(({ pid }) => pid), [100, 101]);
     assert.equal(await run.askAndWait(), "answered");
+  }
+});
+
+test("pool without a worker says of a restart whether new ones are well", async () => {
+  for (const boots of [false, true]) {
+    const run = new Run({ restartDelayMs: 60_000 }, [GOOD, { ...GOOD, boots }]);
+    assert.equal(await run.askAndWait(), "answered");
+    run.command.all[0]?.die();
+    await run.clock.advance(100);
+    assert.equal(run.pool.stats.workers, 0);
+    let end = "";
+    run.pool.restart().then(() => end = "well", () => end = "failed");
+    await run.clock.advance(6000);
+    assert.equal(end, boots ? "well" : "failed");
+    assert.equal(run.command.alive.length, boots ? 1 : 0);
   }
 });
 
@@ -390,6 +446,10 @@ test("pool answers every request once, with its own answer, in bounded time, wha
       0,
     );
     assert.equal(run.outcomes.size, asked, "all are answered");
+    const mixedUp = [...run.outcomes.values()].filter((outcome) =>
+      /^answered ./.test(`${outcome}`)
+    );
+    assert.deepEqual(mixedUp, []);
     for (const took of run.took.values()) assert.ok(took <= bound + 2, `${took} ms`);
     const { answered, refused, dropped } = run.pool.stats;
     assert.deepEqual([answered + refused, dropped], [asked, 0]);

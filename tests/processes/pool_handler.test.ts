@@ -9,11 +9,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { RequestInfo } from "../../runtime/http/fetch_handler.ts";
 import {
+  decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
   HEALTH_CHECK,
   type HttpResponse,
+  isEmptyAnswer,
+  SIZE_BYTES,
 } from "../../runtime/processes/packets.ts";
 import { Pool } from "../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../runtime/processes/pool_handler.ts";
@@ -34,7 +37,7 @@ function poolOf(write: () => readonly Uint8Array<ArrayBuffer>[]) {
   const pool = new Pool({
     clock,
     healthCheck: encodeRequest(HEALTH_CHECK),
-    checkAnswer: decodeResponse,
+    isEmptyAnswer,
     warn: () => {},
     gaveUp: () => assert.fail("it gave up"),
     spawn(listener: WorkerListener) {
@@ -172,6 +175,34 @@ test("pool leaves out what a worker says of connections and sizes", async () => 
     ["constructor", "d"],
     ["x-kept", "a, b, c"],
   ]);
+});
+
+test("pool leaves out what a client says of connections, and says the size of each body", async () => {
+  const { clock, handler, packets } = poolOf(() => [encodeResponse(GOOD)]);
+  const headersAsked = async (init: RequestInit, fields: Record<string, string>) => {
+    const request = new Request("http://h/", init);
+    Object.defineProperty(request, "headers", { value: new Headers(fields) });
+    const before = packets.length;
+    handler.fetch(request, INFO);
+    while (packets.length === before) await turn();
+    await clock.advance(100);
+    const asked = decodeRequest(Uint8Array.from(packets.at(-1) ?? []).subarray(SIZE_BYTES));
+    assert.ok(asked !== HEALTH_CHECK);
+    return [...asked.headers].toSorted();
+  };
+  const post = await headersAsked({ method: "POST", body: "hello" }, {
+    connection: "keep-alive, X-Hop",
+    "x-hop": "1",
+    "keep-alive": "timeout=5",
+    te: "trailers",
+    trailer: "X",
+    upgrade: "h2c",
+    "transfer-encoding": "chunked",
+    "x-kept": "2",
+  });
+  assert.deepEqual(post, [["Content-Length", "5"], ["X-Kept", "2"]]);
+  const get = await headersAsked({}, { "content-length": "5" });
+  assert.deepEqual(get, [["Content-Length", "0"]], "on the Web it has no body");
 });
 
 test("pool asks workers byte for byte as the pools did that they were written for", async () => {

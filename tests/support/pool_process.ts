@@ -4,7 +4,15 @@
 
 import { connect } from "node:net";
 import { join } from "node:path";
-import { listening, ROOT, RUN, signal, start, type Started } from "./server_process.ts";
+import {
+  listening,
+  ROOT,
+  RUN,
+  signal,
+  start,
+  type Started,
+  startProgram,
+} from "./server_process.ts";
 
 export interface RunningPool {
   readonly started: Started;
@@ -24,6 +32,8 @@ export interface PoolProcessOptions {
   /** @default the worker for tests, `odd_worker.ts` */
   command?: readonly string[];
   env?: Record<string, string>;
+  /** How many descriptors it may have. @default as many as this process */
+  descriptorsMax?: number;
 }
 
 /** The worker for tests, as a command. */
@@ -34,11 +44,15 @@ export function oddWorker(...args: readonly string[]): string[] {
 /** Starts a pool whose control socket is in `folder`. */
 export async function startPool(
   folder: string,
-  { options = [], command = oddWorker(), env = {} }: PoolProcessOptions = {},
+  { options = [], command = oddWorker(), env = {}, descriptorsMax }: PoolProcessOptions = {},
 ): Promise<RunningPool> {
   const socket = join(folder, "ctl.sock");
   const given = ["--addr", "127.0.0.1:0", "--ctl-socket", socket, ...options, "--", ...command];
-  const started = start("mod.ts", ["pool", ...given], { env });
+  const args = [...RUN, join(ROOT, "mod.ts"), "pool", ...given];
+  const limited = ["-c", `ulimit -n ${descriptorsMax} && exec "$@"`, "sh", ...args];
+  const started = descriptorsMax === undefined
+    ? start("mod.ts", ["pool", ...given], { env })
+    : startProgram("/bin/sh", limited, { env });
   const url = await listening(started);
   let isStopped = false;
   const pool: RunningPool = {

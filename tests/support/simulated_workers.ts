@@ -31,8 +31,8 @@ export interface Character {
   /** Milliseconds from its start until it reads; it dies then if it is no better. */
   readonly bootMs: number;
   readonly boots: boolean;
-  /** What a health check does. */
-  readonly atCheck: "answers" | "is silent" | "hangs" | "dies";
+  /** What a health check does; late is after `LATE_MS`. */
+  readonly atCheck: "answers" | "answers late" | "is silent" | "hangs" | "dies";
   /** Milliseconds for a request. */
   readonly workMs: number;
   readonly deed: (request: number) => Deed;
@@ -45,6 +45,9 @@ export const GOOD: Character = {
   workMs: 3,
   deed: () => "answers",
 };
+
+/** Longer than a worker is waited for that may be one of those that answer no health checks. */
+const LATE_MS = 1500;
 
 const CHECK = 0xffffffff;
 const ANSWER = 0xaa;
@@ -63,6 +66,11 @@ export const checkPacket: Uint8Array<ArrayBuffer> = requestPacket(CHECK);
 export function numberOf(message: Uint8Array<ArrayBuffer>): number {
   if (message.length !== 5 || message[0] !== ANSWER) throw new Error("no answer");
   return new DataView(message.buffer, message.byteOffset + 1).getUint32(0, true);
+}
+
+/** Whether an answer is one to a health check. */
+export function isCheckAnswer(message: Uint8Array<ArrayBuffer>): boolean {
+  return numberOf(message) === CHECK;
 }
 
 function answerPacket(number: number): Uint8Array<ArrayBuffer> {
@@ -139,6 +147,14 @@ export class SimulatedWorker implements WorkerProcess {
       if (atCheck === "answers") this.#write(answerPacket(CHECK));
       if (atCheck === "dies") return this.die();
       if (atCheck === "hangs") this.isAsleep = true;
+      if (atCheck === "answers late") {
+        this.isAsleep = true;
+        this.#clock.after(LATE_MS, () => {
+          this.isAsleep = false;
+          this.#write(answerPacket(CHECK));
+          this.#work();
+        });
+      }
       return this.#work();
     }
     this.#isReading = false;

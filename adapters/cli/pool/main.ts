@@ -5,8 +5,13 @@
 import process from "node:process";
 import type { FetchHandler, Server } from "../../../runtime/http/fetch_handler.ts";
 import { SlowClient, withTimedBody } from "../../../runtime/http/slow_client.ts";
-import { STOP_GRACE_MS, WORKER_STOP_MS, WORKER_TERM_MS } from "../../../runtime/limits.ts";
-import { decodeResponse, encodeRequest, HEALTH_CHECK } from "../../../runtime/processes/packets.ts";
+import {
+  REQUESTS_MAX,
+  STOP_GRACE_MS,
+  WORKER_STOP_MS,
+  WORKER_TERM_MS,
+} from "../../../runtime/limits.ts";
+import { encodeRequest, HEALTH_CHECK, isEmptyAnswer } from "../../../runtime/processes/packets.ts";
 import { Pool } from "../../../runtime/processes/pool.ts";
 import { PoolHandler } from "../../../runtime/processes/pool_handler.ts";
 import { clock } from "../../clock.ts";
@@ -22,8 +27,8 @@ import { versionLine } from "../version.ts";
 import { poolCommands } from "./commands.ts";
 import { describePoolOptions, type PoolSettings, readPoolCall } from "./options.ts";
 
-/** Milliseconds that answers get on their way out when the pool has given up. */
-const LAST_ANSWERS_MS = 1000;
+/** Milliseconds for answers on their way out when the pool has given up, and for the last output. */
+const LAST_WORDS_MS = 1000;
 
 function help(): string {
   return `Usage: mod.ts pool [options] -- COMMAND [ARG…]
@@ -81,6 +86,8 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     server = await listenOn("addr", settings.addr, served, {
       headerTimeoutMs: settings.readTimeoutMs,
       bodyTimeoutMs: settings.readTimeoutMs,
+      // Of those that wait for a worker the pool has a bound of its own.
+      requestsMax: REQUESTS_MAX + settings.backlogMax,
       report: reportFailure,
     });
   } catch (error) {
@@ -92,22 +99,28 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     command,
     print: (line, pid) => output.line(`worker ${pid}: ${line}\n`),
   });
+  // Not for longer, if nobody reads it.
+  const flushed = () =>
+    Promise.race([
+      output.flush(),
+      new Promise<void>((resolve) => void clock.after(LAST_WORDS_MS, resolve)),
+    ]);
   const giveUp = async (why: string) => {
-    await server.stop({ graceMs: LAST_ANSWERS_MS });
+    await server.stop({ graceMs: LAST_WORDS_MS });
     await control.close();
+    await flushed();
     exitWith(new StartError(`${command[0]}: ${why}`));
   };
   const pool = new Pool({
     spawn: packetWorkers(starter),
     clock,
     healthCheck: encodeRequest(HEALTH_CHECK),
-    checkAnswer: decodeResponse,
+    isEmptyAnswer,
     warn: printWarning,
     gaveUp: (why) => void giveUp(why).catch(exitWith),
   }, settings);
   const handler = new PoolHandler(pool, { clock, report: reportLate }, settings);
   announce(server, undefined, async () => {
-    await control.close();
     await server.stop({ graceMs: STOP_GRACE_MS });
     handler.close();
     // Nobody waits for an answer any more; those that end well get the time to.
@@ -115,7 +128,8 @@ async function startPool(settings: PoolSettings, command: readonly string[]): Pr
     await pool.close();
     cancel();
     starter.close();
-    await output.flush();
+    await control.close(); // Until then it shows what is still at work.
+    await flushed();
   });
 }
 

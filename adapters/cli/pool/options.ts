@@ -2,7 +2,7 @@
  * The options of `mod.ts pool`, with the names and the defaults of the programs that it replaces.
  */
 
-import { BODY_BYTES_MAX } from "../../../runtime/limits.ts";
+import { BODY_BYTES_MAX, POOL_TRANSFER_MS } from "../../../runtime/limits.ts";
 import { STATIC_PREFIX } from "../../../runtime/http/static_files.ts";
 import { POOL_DEFAULTS } from "../../../runtime/processes/pool_options.ts";
 import {
@@ -47,7 +47,6 @@ export interface PoolCall {
 /** This machine alone: what faces the world is in front of it. */
 const ADDR = "127.0.0.1:8080";
 const CTL_SOCKET = "./alcedo.sock";
-const TIMEOUT_MS = 60_000;
 
 const TABLE: OptionTable<PoolSettings> = {
   sizeMin: {
@@ -117,14 +116,14 @@ const TABLE: OptionTable<PoolSettings> = {
     flag: "request-read-timeout",
     value: "DURATION",
     help: "in which a body must arrive; then the answer is 408",
-    fallback: seconds(TIMEOUT_MS),
+    fallback: seconds(POOL_TRANSFER_MS),
     parse: parseDuration,
   },
   writeTimeoutMs: {
     flag: "request-write-timeout",
     value: "DURATION",
     help: "in which an answer must be taken; then the client is cut off",
-    fallback: seconds(TIMEOUT_MS),
+    fallback: seconds(POOL_TRANSFER_MS),
     parse: parseDuration,
   },
   backlogMax: {
@@ -208,8 +207,8 @@ export function readPoolCall(
     attritionDelayMs: given("attritionDelayMs") ?? POOL_DEFAULTS.attritionDelayMs,
     healthCheckIntervalMs: given("healthCheckIntervalMs") ?? POOL_DEFAULTS.healthCheckIntervalMs,
     bodyBytesMax: given("bodyBytesMax") ?? BODY_BYTES_MAX,
-    readTimeoutMs: given("readTimeoutMs") ?? TIMEOUT_MS,
-    writeTimeoutMs: given("writeTimeoutMs") ?? TIMEOUT_MS,
+    readTimeoutMs: given("readTimeoutMs") ?? POOL_TRANSFER_MS,
+    writeTimeoutMs: given("writeTimeoutMs") ?? POOL_TRANSFER_MS,
     backlogMax: given("backlogMax") ?? POOL_DEFAULTS.backlogMax,
     static: given("static"),
     staticPrefix: given("staticPrefix") ?? STATIC_PREFIX,

@@ -58,6 +58,7 @@ export type {
 export { AlcedoError, HttpError } from "./runtime/errors.ts";
 export type { ErrorCode, HttpErrorOptions } from "./runtime/errors.ts";
 export type {
+  BodyRead,
   FetchHandler,
   ListenOptions,
   RequestInfo,

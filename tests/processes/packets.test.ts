@@ -237,8 +237,11 @@ test("packets that were changed anywhere are messages again, or bad ones, and no
     for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
     const whole = outcome(decodeResponse, bytes);
     if (whole === "bad") bad++;
-    else assert.deepEqual(decodeResponse(messageOf(encodeResponse(whole))), whole);
-    assert.equal(outcome(decodeResponse, bytes.subarray(0, cut % bytes.length)), "bad");
+    else {
+      assert.deepEqual(decodeResponse(messageOf(encodeResponse(whole))), whole);
+      // Of a bad one, the beginning can be a message: it may just be too long.
+      assert.equal(outcome(decodeResponse, bytes.subarray(0, cut % bytes.length)), "bad");
+    }
     outcome(decodeRequest, bytes);
   });
   assert.ok(bad > 0);

@@ -89,6 +89,8 @@ class PoolWorker {
   }
 
   start(): void {
+    // On Bun standard input that is paused, while a request is answered, holds the process no longer.
+    setInterval(() => {}, FOR_EVER_MS);
     this.#channel.requests
       .on("data", (chunk: Uint8Array<ArrayBuffer>) => {
         if (this.#isStopping) return;
@@ -167,6 +169,9 @@ class PoolWorker {
     process.exit(code);
   }
 }
+
+/** The longest that a timer can take. */
+const FOR_EVER_MS = 2 ** 31 - 1;
 
 /** What the handler is told beside the request. */
 class Exchange implements RequestInfo {

@@ -103,13 +103,13 @@ function fetchForDeno(files: readonly string[]): Promise<string[]> {
 /** How many parts of suites run at once: half of what one does is to wait for servers and disks. */
 const PARTS_AT_ONCE = 2;
 
-/** The suite on each of `runtimes`, in two parts each, so that none is left to run alone. */
+/** The suite on each of `runtimes`, in parts, so that none is left to run alone for long. */
 async function runSuites(runtimes: readonly Runtime[], filter: string): Promise<FinishedSuite[]> {
   const files = globSync("tests/**/*.test.ts", { cwd: ROOT })
     .filter((path) => path.includes(filter)).sort().map((path) => join(ROOT, path));
   await check("what deno needs", () => fetchForDeno([join(ROOT, "mod.ts"), ...files]));
   // Neighbours are of a kind, and take as long as each other.
-  const parts = [0, 1].map((part) => files.filter((_, i) => i % 2 === part))
+  const parts = [0, 1, 2].map((part) => files.filter((_, i) => i % 3 === part))
     .filter((files) => files.length > 0);
   const finished: FinishedSuite[] = [];
   const left = runtimes.flatMap((runtime) =>

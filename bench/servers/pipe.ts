@@ -8,21 +8,7 @@ import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { readPlan, reportWhenAsked } from "./control.ts";
-
-/** What this file uses of the platforms. */
-declare const Deno: {
-  serve(
-    options: { hostname: string; port: number; onListen: () => void },
-    handler: (request: Request) => Promise<Response>,
-  ): { readonly addr: { readonly port: number } };
-};
-declare const Bun: {
-  serve(options: {
-    hostname: string;
-    port: number;
-    fetch: (request: Request) => Promise<Response>;
-  }): { readonly port: number };
-};
+import { listenNatively } from "./native_server.ts";
 
 /** Bytes before the body of an answer of the bench's worker: size, tag, status, headers, length. */
 const HEAD_BYTES = 4 + 1 + 2 + 1 + 1;
@@ -54,16 +40,4 @@ function answer(request: Request): Promise<Response> {
   });
 }
 
-async function listen(): Promise<number> {
-  const hostname = "127.0.0.1";
-  if ("Deno" in globalThis) {
-    return Deno.serve({ hostname, port: 0, onListen: () => {} }, answer).addr.port;
-  }
-  if ("Bun" in globalThis) return Bun.serve({ hostname, port: 0, fetch: answer }).port;
-  const { serve } = await import("@hono/node-server");
-  return new Promise((resolve) => {
-    serve({ hostname, port: 0, fetch: answer }, ({ port }) => resolve(port));
-  });
-}
-
-reportWhenAsked(await listen(), () => ({ writes: 0, flushes: 0, logBytes: 0 }));
+reportWhenAsked(await listenNatively(answer), () => ({ writes: 0, flushes: 0, logBytes: 0 }));

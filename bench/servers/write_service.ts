@@ -6,21 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage } from "node:http";
-
-/** What this file uses of the platforms. */
-declare const Deno: {
-  serve(
-    options: { hostname: string; port: number; onListen: () => void },
-    handler: (request: Request) => Promise<Response>,
-  ): { readonly addr: { readonly port: number } };
-};
-declare const Bun: {
-  serve(options: {
-    hostname: string;
-    port: number;
-    fetch: (request: Request) => Promise<Response>;
-  }): { readonly port: number };
-};
+import { HOSTNAME, listenNatively } from "./native_server.ts";
 
 /** Keeps a body; it is durable when what it returns resolves, or at once. */
 export type Save = (body: Buffer) => Promise<unknown> | undefined;
@@ -30,30 +16,21 @@ export async function listenForWrites(
   save: Save,
   { isRaw }: { readonly isRaw: boolean },
 ): Promise<number> {
-  const hostname = "127.0.0.1";
-  const answer = async (request: Request): Promise<Response> => {
+  if (isRaw && !("Deno" in globalThis) && !("Bun" in globalThis)) return await listenOnNode(save);
+  return await listenNatively(async (request) => {
     await save(Buffer.from(await request.arrayBuffer()));
     return new Response("ok");
-  };
-  if ("Deno" in globalThis) {
-    return Deno.serve({ hostname, port: 0, onListen: () => {} }, answer).addr.port;
-  }
-  if ("Bun" in globalThis) return Bun.serve({ hostname, port: 0, fetch: answer }).port;
-  if (isRaw) return await listenOnNode(hostname, save);
-  const { serve } = await import("@hono/node-server");
-  return new Promise((resolve) => {
-    serve({ hostname, port: 0, fetch: answer }, ({ port }) => resolve(port));
   });
 }
 
-function listenOnNode(hostname: string, save: Save): Promise<number> {
+function listenOnNode(save: Save): Promise<number> {
   const server = createServer(async (incoming, outgoing) => {
     await save(await bodyOf(incoming));
     outgoing.writeHead(200, { "content-type": "text/plain;charset=UTF-8", "content-length": 2 });
     outgoing.end("ok");
   });
   return new Promise((resolve) => {
-    server.listen(0, hostname, () => {
+    server.listen(0, HOSTNAME, () => {
       const address = server.address();
       if (address === null || typeof address === "string") throw new Error("not TCP");
       resolve(address.port);

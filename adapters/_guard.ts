@@ -10,6 +10,7 @@ import { type HttpError, refusal, unavailable } from "../runtime/errors.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import {
   answerRefusal,
+  type BodyRead,
   type FetchHandler,
   type RequestInfo,
 } from "../runtime/http/fetch_handler.ts";
@@ -28,7 +29,7 @@ export interface ServedExchange extends RequestInfo {
   /** Set if there can be a body, and a limit to its time. */
   timeBody: ((copy: Request) => void) | undefined;
   /** Set instead for a handler that times its reads. */
-  bodyTimes: BodyTimes | undefined;
+  timeRead: ((read: BodyRead) => void) | undefined;
 }
 
 /** What a {@linkcode Guard} is made of. */
@@ -80,7 +81,7 @@ export class Guard {
     const times = this.#bodyTimes;
     if (times !== undefined && mayHaveBody(request.method)) {
       if (this.#fetch.timesReads === true && isWriteMethod(request.method)) {
-        exchange.bodyTimes = times;
+        exchange.timeRead = times.watchRead;
         return this.#fetch(request, info);
       }
       const onLate = exchange.bodyIsLate && (() => exchange.bodyIsLate?.());

@@ -30,15 +30,18 @@ export class BodyTimes {
     this.deadlines = new Deadlines(clock, ms);
   }
 
-  /** Sees to it that `read` is over in time. Most are in the turn in which they begin. */
-  watchRead(read: BodyRead): void {
+  /**
+   * Sees to it that `read` is over in time. Most are in the turn in which they begin. A property, not a
+   * method: it is handed on by itself.
+   */
+  readonly watchRead = (read: BodyRead): void => {
     if (this.#begun.push(read) > 1) return;
     clock.defer(() => {
       for (const read of this.#begun.splice(0)) {
         if (!read.isOver) this.#time(read);
       }
     });
-  }
+  };
 
   #time(read: BodyRead): void {
     const { deadlines } = this;
@@ -147,42 +150,15 @@ function isLate(): HttpError {
   return refusal(408, "the body did not arrive in time");
 }
 
-/** A read of a whole body. The deadlines may hold it a while longer, so it lets go of all else. */
-class WholeRead implements Expiring {
-  expiresAt = Infinity;
-  #stretches = 0;
-  #request: TimedRequest | undefined;
-  readonly #reject: (error: unknown) => void;
-
-  constructor(request: TimedRequest, reject: (error: unknown) => void) {
-    this.#request = request;
-    this.#reject = reject;
-  }
-
-  expire(): void {
-    const request = this.#request;
-    if (request === undefined) return;
-    const { times, onLate } = request[TIMED];
-    // How large it is, is asked when that matters.
-    const bytes = Number(request.headers.get("content-length"));
-    if (++this.#stretches * BODY_PACE_BYTES < bytes) return times.deadlines.start(this);
-    onLate?.();
-    this.#reject(isLate());
-  }
-
-  over(): void {
-    const request = this.#request;
-    if (request === undefined) return;
-    request[TIMED].times.deadlines.stop(this);
-    this.#request = undefined;
-  }
-}
-
 /** What a read of a whole body resolves with, if that is in time. */
 function inTime<Body>(body: Promise<Body>, request: TimedRequest): Promise<Body> {
   return new Promise((resolve, reject) => {
-    const read = new WholeRead(request, reject);
-    request[TIMED].times.deadlines.start(read);
+    const { times, onLate } = request[TIMED];
+    const read = new WholeRead(request, (error) => {
+      onLate?.();
+      reject(error);
+    });
+    times.watchRead(read);
     body.then((whole) => {
       read.over();
       resolve(whole);
@@ -191,6 +167,28 @@ function inTime<Body>(body: Promise<Body>, request: TimedRequest): Promise<Body>
       reject(error);
     });
   });
+}
+
+/** A read of a whole body. */
+class WholeRead implements BodyRead {
+  isOver = false;
+  onOver: (() => void) | undefined = undefined;
+  readonly late: (error: HttpError) => void;
+  readonly #request: Request;
+
+  constructor(request: Request, late: (error: HttpError) => void) {
+    this.#request = request;
+    this.late = late;
+  }
+
+  get bytes(): number | undefined {
+    return Number(this.#request.headers.get("content-length"));
+  }
+
+  over(): void {
+    this.isOver = true;
+    this.onOver?.();
+  }
 }
 
 /** `source`, whose chunks have to arrive in time. */

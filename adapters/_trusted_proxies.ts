@@ -5,7 +5,7 @@
  */
 
 import { BlockList, isIP } from "node:net";
-import type { BodyRead, RequestInfo } from "../runtime/http/fetch_handler.ts";
+import type { RequestInfo } from "../runtime/http/fetch_handler.ts";
 import { plainHost } from "./_address.ts";
 import { isHost } from "./_normal_url.ts";
 
@@ -191,8 +191,8 @@ class ForwardedInfo implements RequestInfo {
     return this.#info.timeBody;
   }
 
-  timeRead(read: BodyRead): void {
-    this.#info.timeRead?.(read);
+  get timeRead(): RequestInfo["timeRead"] {
+    return this.#info.timeRead;
   }
 
   hasStaticBody(response: Response): boolean {

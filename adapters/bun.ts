@@ -7,7 +7,6 @@
 import http from "node:http";
 import { setImmediate } from "node:timers";
 import type {
-  BodyRead,
   FetchHandler,
   ListenOptions,
   Server,
@@ -200,7 +199,7 @@ function bytesToCount(headerBytesMax: number | undefined): number | undefined {
  */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
-  bodyTimes: ServedExchange["bodyTimes"] = undefined;
+  timeRead: ServedExchange["timeRead"] = undefined;
   readonly #request: Request;
   readonly #server: HttpServer;
   readonly #idleTimeout: number;
@@ -240,10 +239,6 @@ class Exchange implements ServedExchange {
   /** Bun's own means what the contract says: it aborts only when the client left. */
   get signal(): AbortSignal {
     return this.#request.signal;
-  }
-
-  timeRead(read: BodyRead): void {
-    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

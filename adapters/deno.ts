@@ -4,12 +4,7 @@
  * leaves out: normal URLs, a signal that means "the client has left", a bounded stop.
  */
 
-import type {
-  BodyRead,
-  FetchHandler,
-  ListenOptions,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { defaultErrorPage } from "../runtime/http/error_pages.ts";
 import { fallbackOrigin, formatAddress } from "./_address.ts";
 import { signalOf } from "./_deno_signal.ts";
@@ -213,7 +208,7 @@ const SENT = new DOMException("The answer was sent", "AbortError");
 /** One exchange, as its handler may ask about it. Nothing is asked of Deno before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
-  bodyTimes: ServedExchange["bodyTimes"] = undefined;
+  timeRead: ServedExchange["timeRead"] = undefined;
   readonly #request: Request;
   readonly #info: HandlerInfo;
   readonly #cutting: AbortSignal;
@@ -256,10 +251,6 @@ class Exchange implements ServedExchange {
       else signal.addEventListener("abort", leave, { once: true });
     }
     return this.#left.signal;
-  }
-
-  timeRead(read: BodyRead): void {
-    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

@@ -11,12 +11,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import type {
-  BodyRead,
-  FetchHandler,
-  ListenOptions,
-  Server,
-} from "../runtime/http/fetch_handler.ts";
+import type { FetchHandler, ListenOptions, Server } from "../runtime/http/fetch_handler.ts";
 import { HEADER_BYTES_MAX } from "../runtime/limits.ts";
 import { fallbackAuthority, fallbackOrigin, formatAddress } from "./_address.ts";
 import { failurePage } from "./_failure.ts";
@@ -222,7 +217,7 @@ function parserLimits(limits: ResolvedListenOptions): ServerOptions {
 /** One exchange, as its handler may ask about it. Nothing is asked of Node before that. */
 class Exchange implements ServedExchange {
   timeBody: ServedExchange["timeBody"] = undefined;
-  bodyTimes: ServedExchange["bodyTimes"] = undefined;
+  timeRead: ServedExchange["timeRead"] = undefined;
   readonly #outgoing: Outgoing;
   readonly #answerer: Answerer;
   #signal: AbortSignal | undefined = undefined;
@@ -240,10 +235,6 @@ class Exchange implements ServedExchange {
 
   get signal(): AbortSignal {
     return this.#signal ??= this.#watch();
-  }
-
-  timeRead(read: BodyRead): void {
-    this.bodyTimes?.watchRead(read);
   }
 
   hasStaticBody(response: Response): boolean {

@@ -309,8 +309,8 @@ export class Writer<Model, Event> {
     const decoded = this.#codec.decode(bytes);
     if (write.bytes === 0) {
       // Most writes save one event, and a literal has room for no more: `push` makes 16.
-      write.events = Array.of(decoded);
-      write.encoded = Array.of(bytes);
+      write.events = [decoded];
+      write.encoded = [bytes];
     } else {
       write.events.push(decoded);
       write.encoded.push(bytes);

@@ -49,7 +49,7 @@ export interface RequestInfo {
    */
   readonly timeBody?: ((copy: Request) => void) | undefined;
   /** Sees to it that a body that is being read arrives in time: for a handler that `timesReads`. */
-  timeRead?(read: BodyRead): void;
+  readonly timeRead?: ((read: BodyRead) => void) | undefined;
   /**
    * Closes the client's connection, whatever is still to be sent: for one that does not take its answer.
    * Where a platform cannot, the connection ends when the client reads on and the body has failed.
